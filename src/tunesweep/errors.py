@@ -1,0 +1,63 @@
+"""What can go wrong, by class: the class decides what a sweep does next (R3)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TunesweepError(Exception):
+    """One clear sentence: the value, what was expected, what to do."""
+
+    failure = "bug"
+
+
+class BadConfig(TunesweepError):
+    """The configuration cannot be carried out, whatever the data."""
+
+    failure = "bad_config"
+
+
+class BadData(TunesweepError):
+    """The data set cannot be read as it was described."""
+
+    failure = "bad_data"
+
+
+class IntegrityError(TunesweepError):
+    """A number was produced that must not be believed (R9-R13, R16)."""
+
+    failure = "integrity"
+
+
+class Diverged(TunesweepError):
+    """The loss is not a finite number any more."""
+
+    failure = "diverged"
+
+
+class StorageError(TunesweepError):
+    """The store or the cache cannot be written or read."""
+
+    failure = "storage"
+
+
+class SweepFailed(TunesweepError):
+    """Some points of a sweep failed: raised once, after the table (R5)."""
+
+    failure = "sweep"
+
+
+def suggest(value: object, options: Iterable[object]) -> str:
+    """Return the options as text, and the nearest one when there is one."""
+    names = [str(option) for option in options]
+    near = difflib.get_close_matches(str(value), names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"one of {', '.join(names)}{hint}"
+
+
+def require(value: object, options: Iterable[object], key: str) -> None:
+    """Refuse a value that is not among the options."""
+    options = list(options)
+    if value not in options:
+        raise BadConfig(f"{key}={value} is not an option: choose {suggest(value, options)}")

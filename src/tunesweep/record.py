@@ -1,0 +1,60 @@
+"""What a run leaves behind: one JSON file, the product of the whole project."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from tunesweep.errors import StorageError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass
+class RunRecord:
+    """One run, whatever came of it.
+
+    Times are seconds (`*_s`) or minutes (`minutes_*`), sizes bytes (`*_bytes`), `started` and
+    `finished` ISO 8601 in UTC. A number that was not measured is absent or null, never a sentinel.
+    """
+
+    run_id: str
+    status: str  # succeeded, failed, stopped
+    sweep_id: str
+    name: str  # what tells the point apart in words, for people
+    config: dict[str, Any]  # resolved, without runtime
+    runtime: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)  # split -> metric -> value, and `protocol`
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+    cost: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)  # total, adapter, head, trainable
+    data: dict[str, Any] = field(default_factory=dict)
+    encoding: dict[str, Any] = field(default_factory=dict)
+    integrity: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    artefacts: dict[str, str] = field(default_factory=dict)  # kind -> path below the store
+    failure: dict[str, str] | None = None  # class, message, log
+    warnings: list[str] = field(default_factory=list)
+    started: str = ""
+    finished: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def failed(self) -> bool:
+        """Whether the point has no number to show."""
+        return self.status == "failed"
+
+    def to_json(self) -> str:
+        """Return the record as JSON, readable and stable; NaN is refused."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunRecord:
+        """Read a record; unknown keys, of a later minor version, are passed over."""
+        data = json.loads(text)
+        version = data.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise StorageError(f"schema_version={version} of a record must be {SCHEMA_VERSION}")
+        known = {item.name for item in fields(cls)}
+        return cls(**{key: value for key, value in data.items() if key in known})
