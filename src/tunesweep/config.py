@@ -35,7 +35,7 @@ class ModelConfig:
     revision: str | None = None  # of a hub id
     file: str | None = None  # a GGUF file in the source, converted once
     dtype: str = "float32"  # what a frozen base is held in under bf16 training
-    head: str = "classifier"  # module name of the standard sequence-classification head
+    head: list[str] = field(default_factory=lambda: ["classifier"])  # modules that no checkpoint carries
     target_modules: dict[str, list[str]] = field(default_factory=dict)
     width: int | None = None  # narrowest layer an adapter may sit on; null reads the model's config.json
     max_length: int | None = None  # longest input in tokens; null: no limit known
@@ -206,9 +206,11 @@ class Point:
     sweep_id: str = ""
     model_fingerprint: str = ""
     data_fingerprint: str = ""
+    name: str = ""  # the point in the words of its command
     index: int = 0
     total: int = 1
     uses_lora: bool = True  # the method refers to the lora group
+    executor: str = "in process"  # what carries the run out: Hydra's launcher, when it is not the basic one
     lr_by_hand: bool = False  # train.lr was given, not the method's own
 
 
@@ -250,14 +252,17 @@ class Seeds:
 
 @dataclass
 class RunConfig:
-    """One point: everything `run()` needs to know."""
+    """One point: everything `run()` needs to know.
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    method: MethodConfig = field(default_factory=MethodConfig)
-    lora: LoraConfig = field(default_factory=LoraConfig)
-    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    The groups without a default are MISSING, not built: their checks hold for chosen values only.
+    """
+
+    model: ModelConfig = MISSING
+    method: MethodConfig = MISSING
+    lora: LoraConfig = MISSING
+    dataset: DatasetConfig = MISSING
     encoding: dict[str, Any] = field(default_factory=dict)
-    readout: ReadoutConfig = field(default_factory=ReadoutConfig)
+    readout: ReadoutConfig = MISSING
     train: TrainConfig = field(default_factory=TrainConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     seed: int = 0

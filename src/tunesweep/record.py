@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 
+from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError
 
 SCHEMA_VERSION = 1
+_RUNTIME = ("executor", "device", "threads", "micro_batch", "eval_batch_size", "gradient_checkpointing", "attention")
 
 
 @dataclass
@@ -45,6 +48,12 @@ class RunRecord:
         """Whether the point has no number to show."""
         return self.status == "failed"
 
+    @property
+    def main_metric(self) -> float | None:
+        """Return the number that the table compares, if there is one."""
+        protocol = self.metrics.get("protocol")
+        return float(self.metrics[protocol["split"]][protocol["metric"]]) if protocol else None
+
     def to_json(self) -> str:
         """Return the record as JSON, readable and stable; NaN is refused."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False)
@@ -58,3 +67,23 @@ class RunRecord:
             raise StorageError(f"schema_version={version} of a record must be {SCHEMA_VERSION}")
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in data.items() if key in known})
+
+
+def draft(config: RunConfig) -> RunRecord:
+    """Return the record of a point that has not begun: who it is, and nothing else."""
+    point = config.runtime.point
+    parts = asdict(config)
+    runtime = parts.pop("runtime")
+    runtime["executor"] = point.executor
+    if not point.uses_lora:
+        del parts["lora"]
+    return RunRecord(
+        run_id=point.run_id,
+        status="failed",
+        sweep_id=point.sweep_id,
+        name=point.name,
+        config=parts,
+        runtime={key: runtime[key] for key in _RUNTIME}
+        | {"lr_by_hand": point.lr_by_hand},
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

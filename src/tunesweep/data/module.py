@@ -1,0 +1,138 @@
+"""The three splits as batches: what is learned from, what is chosen on, what is reported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from tunesweep.build import build
+from tunesweep.config import SPLITS, RunConfig
+from tunesweep.data import tokens
+from tunesweep.data.batches import GlobalBatches, ImageCollator, TextCollator, by_length
+from tunesweep.data.examples import Examples, Splits
+from tunesweep.data.quality import quality
+from tunesweep.data.readers import load
+from tunesweep.errors import IntegrityError
+from tunesweep.identity import digest
+
+
+class SealedLabels:
+    """The labels of the test split: read once, at the end (R17)."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._labels, self.opened = labels, False
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def open(self) -> np.ndarray:
+        """Return the class numbers [n]; a second look is a mistake of ours."""
+        if self.opened:
+            raise IntegrityError("the labels of the test split were read twice: they are for the final score only")
+        self.opened = True
+        return self._labels
+
+
+class DataModule(pl.LightningDataModule):
+    """Loads, encodes and batches a data set for one point."""
+
+    def __init__(self, config: RunConfig, tokenizer: Any, tokenizer_fingerprint: str) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+        self.splits: Splits = load(config.dataset, config.seeds.split)
+        self.names = self.splits.labels
+        self._tokenizer_fingerprint = tokenizer_fingerprint
+        self.rows = {name: self._rows(getattr(self.splits, name)) for name in SPLITS}
+        self.labels = {name: self._numbers(getattr(self.splits, name)) for name in ("train", "select")}
+        self.test_labels = SealedLabels(self._numbers(self.splits.test))
+        self.batches = self._train_batches()
+
+    def _numbers(self, examples: Examples) -> np.ndarray:
+        number = {name: index for index, name in enumerate(self.names)}
+        return np.array([number[label] for label in examples.labels], dtype=np.int64)
+
+    def _rows(self, examples: Examples) -> datasets.Dataset:
+        if self.tokenizer is None:
+            return _pictures(examples)
+        return tokens.tokenise(
+            examples,
+            self.encoding,
+            self.tokenizer,
+            self.config.readout.prompt if self.config.readout.name == "label_words" else None,
+            Path(self.config.runtime.cache),
+            self._tokenizer_fingerprint,
+        )
+
+    @property
+    def encoding(self) -> Any:
+        """Return the encoding; an open value range is the data set's."""
+        encoding = build(self.config.encoding)
+        if self.splits.value_range and getattr(encoding, "high", 0) is None:
+            return replace(encoding, high=self.splits.value_range[1])
+        return encoding
+
+    def lengths(self, split: str) -> list[int]:
+        """Return tokens per example; pictures count as one."""
+        rows = self.rows[split]
+        return [len(ids) for ids in rows["input_ids"]] if "input_ids" in rows.column_names else [1] * len(rows)
+
+    def _train_batches(self) -> GlobalBatches:
+        train, runtime = self.config.train, self.config.runtime
+        micro = min(runtime.micro_batch or train.batch_size, train.batch_size)
+        return GlobalBatches(self.lengths("train"), train.batch_size, micro, self.config.seeds.data, train.bucketing)
+
+    def _collator(self, labels: np.ndarray | None) -> TextCollator | ImageCollator:
+        if self.tokenizer is None:
+            assert self.splits.value_range is not None
+            return ImageCollator(self.splits.value_range, labels)
+        return TextCollator(self.tokenizer.pad_token_id, labels)
+
+    def _loader(self, split: str, batches: Any, labels: np.ndarray | None) -> DataLoader[Any]:
+        rows: Any = self.rows[split]
+        return DataLoader(rows, batch_sampler=batches, collate_fn=self._collator(labels))
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches of the next epoch."""
+        return self._loader("train", self.batches, self.labels["train"])
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the select split: what choices are made on."""
+        batches = by_length(self.lengths("select"), self.config.runtime.eval_batch_size)
+        return self._loader("select", batches, self.labels["select"])
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return the test split without its labels."""
+        return self._loader("test", by_length(self.lengths("test"), self.config.runtime.eval_batch_size), None)
+
+    def sample_dataloader(self, count: int, size: int) -> DataLoader[Any]:
+        """Return the first test examples in batches of a given size, without labels."""
+        lengths = self.lengths("test")[:count]
+        return self._loader("test", by_length(lengths, size), None)
+
+    def description(self) -> dict[str, Any]:
+        """Return the record's `data`: what was read, and what is wrong with it."""
+        truncated = {name: _truncated(rows) for name, rows in self.rows.items()}
+        return quality(self.splits, truncated) | {"labels": self.names, "scored_ids": digest(self.splits.test.ids)}
+
+    def encoding_description(self) -> dict[str, Any]:
+        """Return the record's `encoding`, measured through the tokenizer on the test split."""
+        if self.tokenizer is None:
+            return {"name": "none"}
+        found = tokens.description(self.rows["test"], self.splits.test, self.encoding, self.tokenizer)
+        return found | {"tokenizer_fingerprint": self._tokenizer_fingerprint}
+
+
+def _pictures(examples: Examples) -> datasets.Dataset:
+    images = np.asarray(examples.inputs, dtype=np.float32)
+    rows = datasets.Dataset.from_dict({"image": list(images), "index": list(range(len(images)))})
+    return rows.with_format("numpy")
+
+
+def _truncated(rows: datasets.Dataset) -> float:
+    return float(np.mean(rows["truncated"])) if "truncated" in rows.column_names else 0.0

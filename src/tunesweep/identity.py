@@ -1,0 +1,91 @@
+"""Who a run is: a hash of everything that can change its numbers, and of nothing else (R2)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tunesweep.config import RunConfig
+from tunesweep.data import location
+from tunesweep.models import sources
+
+RECIPE = 1  # raised when the meaning of training changes, so that older numbers are not taken for new ones
+LIBRARIES = ("torch", "transformers", "peft")
+
+# Names for people, places (content stands for them) and limits that only guard: none changes a number.
+_NOT_IDENTITY = {
+    "model": ("name", "source", "revision", "file", "width", "max_length", "trust_remote_code", "target_modules"),
+    "method": ("name", "budget"),
+    "dataset": ("name", "train", "select", "test", "folder", "revision"),
+    "encoding": ("name",),
+}
+
+
+def canonical(config: RunConfig) -> dict[str, Any]:
+    """Return the part of a configuration that can change a number, without what the method ignores.
+
+    The lora group acts only through what the method's YAML interpolates, so it is always left out.
+    A model that reads pictures ignores the encoding, a readout other than `linear` the pooling.
+    """
+    parts = asdict(config)
+    for key in ("runtime", "lora", "seed"):
+        del parts[key]
+    for group, names in _NOT_IDENTITY.items():
+        for name in names:
+            parts[group].pop(name, None)
+    if config.model.family == "vision":
+        parts["encoding"] = {}
+    if config.readout.name != "linear":
+        del parts["readout"]["pooling"], parts["model"]["pooling"]
+    if config.readout.name != "label_words":
+        del parts["readout"]["words"], parts["readout"]["prompt"]
+    return {key: _sorted_sets(value) for key, value in parts.items()}
+
+
+def _sorted_sets(value: Any) -> Any:
+    """Sort what is a set by meaning: target modules are matched, never counted through."""
+    if not isinstance(value, dict):
+        return value
+    return {k: sorted(v) if k == "target_modules" and isinstance(v, list) else _sorted_sets(v) for k, v in value.items()}
+
+
+def fingerprints(config: RunConfig) -> tuple[str, str]:
+    """Return the content hashes of the model's files and of the data's."""
+    cache = Path(config.runtime.cache)
+    return sources.fingerprint(config.model, cache), location.fingerprint(config.dataset, cache)
+
+
+def run_id(config: RunConfig, model: str, data: str) -> str:
+    """Return 16 hexadecimal digits that stand for a point."""
+    libraries = {name: ".".join(version(name).split(".")[:2]) for name in LIBRARIES}
+    inputs = {
+        "config": canonical(config),
+        "model": model,
+        "data": data,
+        "recipe": RECIPE,
+        "libraries": libraries,
+    }
+    return digest(inputs)
+
+
+def identify(config: RunConfig) -> None:
+    """Set the run id of a point that no planner has seen."""
+    point = config.runtime.point
+    if not point.run_id:
+        point.model_fingerprint, point.data_fingerprint = fingerprints(config)
+        point.run_id = run_id(config, point.model_fingerprint, point.data_fingerprint)
+
+
+def sweep_id(run_ids: list[str]) -> str:
+    """Return the id of a set of runs, whatever their order."""
+    return digest(sorted(set(run_ids)))
+
+
+def digest(value: Any) -> str:
+    """Return 64 bits of SHA-256 over canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,127 @@
+"""The checks that each row passes before it may be believed (R9-R11, R16)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunesweep.config import RunConfig
+from tunesweep.data.module import DataModule
+from tunesweep.errors import IntegrityError
+from tunesweep.metrics import probabilities
+from tunesweep.models.readouts import Readout
+from tunesweep.scoring import score
+
+SAMPLE = 32  # examples scored at batch 1 and at batch B
+LIMITS = {"fp32": 1e-4, "bf16": 0.03}  # largest change in a label's probability
+
+
+def digests(network: nn.Module) -> dict[str, str]:
+    """Return a hash of every parameter, by the name it had before a method wrapped it."""
+    return {_bare(name): _digest(parameter) for name, parameter in network.named_parameters()}
+
+
+def _bare(name: str) -> str:
+    for part in ("base_model.model.", ".base_layer", ".original_module"):
+        name = name.replace(part, "")
+    return name
+
+
+def _digest(tensor: torch.Tensor) -> str:
+    data = tensor.detach().contiguous().view(-1).view(torch.uint8).cpu().numpy()
+    return hashlib.sha256(data.data).hexdigest()
+
+
+def check_base(before: dict[str, str], network: nn.Module) -> int:
+    """Fail unless every weight that is not trained is what it was to the bit; return how many there are."""
+    frozen = {_bare(n): p for n, p in network.named_parameters() if not p.requires_grad}
+    trained = {_bare(n) for n, p in network.named_parameters() if p.requires_grad}
+    lost = [name for name in before if name not in frozen and name not in trained]
+    changed = [name for name, parameter in frozen.items() if name in before and _digest(parameter) != before[name]]
+    if lost or changed:
+        raise IntegrityError(f"{len(lost + changed)} frozen tensors changed in training, {(lost + changed)[0]} first")
+    return len(frozen)
+
+
+def check_trained(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], config: RunConfig) -> float:
+    """Fail when nothing was learned or a number is not finite; return the norm of the change."""
+    norm = float(sum(((after[name] - before[name]).double() ** 2).sum() for name in before) ** 0.5)
+    if not np.isfinite(norm):
+        raise IntegrityError(f"method={config.method.name} left weights that are not finite: lower train.lr")
+    if norm == 0:
+        raise IntegrityError(f"method={config.method.name} changed none of its weights: no gradient reached them")
+    return norm
+
+
+def adapter_norm(state: dict[str, torch.Tensor]) -> float:
+    """Return the norm of the trained tensors that start at zero in PEFT's methods, or of all of them."""
+    zero_start = {name: value for name, value in state.items() if ".lora_B." in name} or state
+    return float(sum((value.double() ** 2).sum() for value in zero_start.values()) ** 0.5)
+
+
+def check_adapter(state: dict[str, torch.Tensor]) -> float:
+    """Fail when an adapter does nothing; return its norm."""
+    norm = adapter_norm(state)
+    if norm == 0:
+        raise IntegrityError("the adapter's norm is zero: it was never trained")
+    return norm
+
+
+def check_four_bit(network: nn.Module, config: RunConfig) -> int:
+    """Fail unless a quantised base still is; return the number of 4-bit layers."""
+    layers = [m for m in network.modules() if type(m).__name__ == "Linear4bit"]
+    if config.method.quantisation != "nf4":
+        return 0
+    if not layers or any(layer.weight.dtype != torch.uint8 for layer in layers):
+        raise IntegrityError("the base is no longer held in 4 bits: it was cast or merged on the way")
+    return len(layers)
+
+
+def check_batch_size(network: Readout, data: DataModule, config: RunConfig) -> dict[str, float]:
+    """Fail when probabilities depend on batch size or padding (R11); return the largest change."""
+    precision = config.train.precision
+    sizes = (1, config.runtime.eval_batch_size)
+    alone, together = (
+        probabilities(score(network, data.sample_dataloader(SAMPLE, size), precision)) for size in sizes
+    )
+    change = float(np.abs(alone - together).max())
+    flipped = int((alone.argmax(1) != together.argmax(1)).sum())
+    if change > LIMITS[precision] or flipped > 1:
+        raise IntegrityError(
+            f"probabilities change by {change:.2g} and {flipped} of {len(alone)} labels flip between batch sizes "
+            f"1 and {sizes[1]} (limit {LIMITS[precision]}): padding or attention mask is wrong"
+        )
+    return {"batch_size_change": change, "batch_size_flipped": flipped}
+
+
+def check_reload(saved: np.ndarray, reloaded: np.ndarray, config: RunConfig) -> float:
+    """Fail when the saved artefact, on a fresh base, does not give the same predictions (R9)."""
+    change = float(np.abs(probabilities(saved) - probabilities(reloaded)).max())
+    flipped = int((saved.argmax(1) != reloaded.argmax(1)).sum())
+    if change > LIMITS[config.train.precision] / 10 or flipped:
+        raise IntegrityError(
+            f"the saved artefact gives other predictions when loaded again: {flipped} of {len(saved)} labels differ, "
+            f"probabilities by up to {change:.2g}"
+        )
+    return change
+
+
+def check_labels(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> None:
+    """Fail when accuracy is far below chance (R16); name the permutation of labels that fits best."""
+    from scipy.optimize import linear_sum_assignment
+
+    table = np.asarray(confusion)
+    n, right = table.sum(), np.trace(table)
+    chance = (table.sum(0) * table.sum(1)).sum() / n**2  # of guessing with these frequencies
+    if right / n >= chance - 4 * np.sqrt(chance * (1 - chance) / n):
+        return
+    rows, columns = linear_sum_assignment(-table)
+    fits = ", ".join(f"{names[i]} -> {names[j]}" for i, j in zip(rows, columns, strict=True) if i != j)
+    raise IntegrityError(
+        f"accuracy {right / n:.3f} is far below chance ({chance:.3f}): labels permuted? "
+        f"{fits} would give {table[rows, columns].sum() / n:.3f}"
+    )

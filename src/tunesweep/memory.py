@@ -1,0 +1,76 @@
+"""Peak memory of one point: its own, never that of the point before (R6)."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import threading
+from types import TracebackType
+
+import psutil
+import torch
+
+INTERVAL_S = 0.02
+
+
+class MemoryWatch:
+    """Measures the peak between enter and exit, in all and as increase over what was loaded before.
+
+    On a GPU the allocator's own peak; on a CPU the resident set, sampled, because the system's own
+    maximum never falls.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.baseline = self.peak = 0
+        self._stop = threading.Event()
+
+    def __enter__(self) -> MemoryWatch:
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            self.baseline = torch.cuda.memory_allocated()
+        else:
+            trim()
+            self.baseline = self.peak = resident()
+            self._thread = threading.Thread(target=self._sample, daemon=True)
+            self._thread.start()
+        return self
+
+    def _sample(self) -> None:
+        while not self._stop.wait(INTERVAL_S):
+            self.peak = max(self.peak, resident())
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        if self.device.type == "cuda":
+            self.peak = torch.cuda.max_memory_allocated()
+            return
+        self._stop.set()
+        self._thread.join()
+        self.peak = max(self.peak, resident())
+
+    def description(self) -> dict[str, int | str]:
+        """Return the record's part on memory, in bytes."""
+        cuda = self.device.type == "cuda"
+        found: dict[str, int | str] = {
+            "memory_bytes": self.peak - self.baseline,
+            "peak_memory_bytes": self.peak,
+            "memory_how": "peak of the CUDA allocator" if cuda else f"resident set, sampled every {INTERVAL_S} s",
+        }
+        if cuda:
+            found["reserved_bytes"] = torch.cuda.max_memory_reserved()
+        return found
+
+
+def resident() -> int:
+    """Return the bytes of this process in memory."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def trim() -> None:
+    """Give freed memory back to the system, where the C library can."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return

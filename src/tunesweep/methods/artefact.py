@@ -1,0 +1,61 @@
+"""What a run keeps of its weights: PEFT's own format where there is one, else plain safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunesweep.config import RunConfig
+from tunesweep.errors import IntegrityError
+from tunesweep.methods.attach import promised
+from tunesweep.models.readouts import Readout
+
+TRAINED, HEAD = "trained.safetensors", "head.safetensors"
+
+
+def trained_state(network: Readout) -> dict[str, torch.Tensor]:
+    """Return what is trained, by parameter name, on the CPU."""
+    return {n: p.detach().to("cpu", copy=True).contiguous() for n, p in network.named_parameters() if p.requires_grad}
+
+
+def restore(network: Readout, state: dict[str, torch.Tensor]) -> None:
+    """Put trained tensors back in place."""
+    parameters = dict(network.named_parameters())
+    with torch.no_grad():
+        for name, tensor in state.items():
+            parameters[name].copy_(tensor)
+
+
+def save(network: Readout, config: RunConfig, folder: Path) -> None:
+    """Write what was trained, and nothing else, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.method.peft is None:
+        save_file(trained_state(network), str(folder / TRAINED))
+        return
+    # "auto" would ask the hub whether the vocabulary was changed.
+    network.body.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]
+    if network.head is not None:
+        save_file({k: v.contiguous() for k, v in network.head.state_dict().items()}, str(folder / HEAD))
+
+
+def load(network: Readout, config: RunConfig, folder: Path) -> None:
+    """Put a saved artefact onto a fresh network, as a user would."""
+    if config.method.peft is None:
+        state = load_file(str(folder / TRAINED))
+        wanted = {name for name, _ in network.named_parameters() if promised(name, config)}
+        if wanted != set(state):
+            raise IntegrityError(f"{folder / TRAINED} holds {len(state)} tensors where {len(wanted)} were promised")
+        restore(network, state)
+        return
+    from peft import PeftModel
+
+    network.body = PeftModel.from_pretrained(network.body, str(folder))
+    if network.head is not None:
+        network.head.load_state_dict(load_file(str(folder / HEAD)))
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

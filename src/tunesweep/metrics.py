@@ -1,0 +1,71 @@
+"""Scores of a classifier, from logits and labels alone (numpy and scikit-learn)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def probabilities(logits: Array) -> Array:
+    """Return the softmax of logits [n, classes], in 64 bits."""
+    from scipy.special import softmax
+
+    result: Array = softmax(logits.astype(np.float64), axis=1)
+    return result
+
+
+def losses(logits: Array, labels: Array) -> Array:
+    """Return each example's negative log-likelihood [n] in nats."""
+    from scipy.special import log_softmax
+
+    scores = log_softmax(logits.astype(np.float64), axis=1)
+    result: Array = -scores[np.arange(len(labels)), labels]
+    return result
+
+
+def calibration_error(probability: Array, labels: Array, bins: int = 15) -> float:
+    """Return the expected calibration error: mean |confidence - accuracy| over equal-width bins.
+
+    Source: Guo et al. 2017 (arXiv:1706.04599), section 2, 15 bins; a bin is open below, closed above.
+    """
+    confidence, right = probability.max(axis=1), probability.argmax(axis=1) == labels
+    which = np.ceil(confidence * bins).astype(int)
+    gaps = [abs(confidence[which == b].sum() - right[which == b].sum()) for b in np.unique(which)]
+    return float(sum(gaps) / len(labels))
+
+
+def quick(logits: Array, labels: Array) -> dict[str, float]:
+    """Return what is monitored on the select split: accuracy, macro_f1, loss."""
+    from sklearn.metrics import f1_score
+
+    predicted = logits.argmax(axis=1)
+    return {
+        "accuracy": float((predicted == labels).mean()),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "loss": float(losses(logits, labels).mean()),
+    }
+
+
+def full(logits: Array, labels: Array, names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of a row; `per_class` by name, `confusion` [true, predicted]."""
+    from sklearn.metrics import balanced_accuracy_score, classification_report, confusion_matrix
+
+    predicted, classes = logits.argmax(axis=1), np.arange(len(names))
+    report = classification_report(
+        labels, predicted, labels=classes, target_names=list(names), output_dict=True, zero_division=0
+    )
+    scores = quick(logits, labels)
+    return {
+        "n": len(labels),
+        "accuracy": scores["accuracy"],
+        "macro_f1": float(report["macro avg"]["f1-score"]),
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)) if len(labels) else 0.0,
+        "log_loss": scores["loss"],
+        "calibration_error": calibration_error(probabilities(logits), labels),
+        "per_class": {name: {k: float(v) for k, v in report[name].items()} for name in names},
+        "confusion": confusion_matrix(labels, predicted, labels=classes).tolist(),
+    }

@@ -1,0 +1,186 @@
+"""A point's network before its method: weights, dtype, attention, PAD and quantisation, decided here."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesweep.config import RunConfig
+from tunesweep.data.module import DataModule
+from tunesweep.errors import BadConfig, TunesweepError
+from tunesweep.models import sources
+from tunesweep.models.readouts import LabelWords, Linear, Pixels, Readout, Standard
+from tunesweep.models.reference import reference
+
+AUTO_CLASSES = {
+    "head": "AutoModelForSequenceClassification",
+    "linear": "AutoModel",
+    "label_words": "AutoModelForCausalLM",
+}
+# Where the architectures keep their dropout rates.
+_DROPOUTS = (
+    "hidden_dropout_prob attention_probs_dropout_prob attention_dropout dropout dropout_rate "
+    "resid_pdrop embd_pdrop attn_pdrop activation_dropout classifier_dropout"
+).split()
+
+
+def build_network(config: RunConfig, data: DataModule, device: torch.device) -> Readout:
+    """Return the readout on its backbone, nothing trained or frozen yet, on the device."""
+    if config.model.family == "vision":
+        size = data.splits.test.inputs.shape[-1]  # type: ignore[union-attr]
+        return Pixels(reference(config.model, size, len(data.names))).to(device)
+    body = load_body(config, data, device)
+    network = _readout(config, body, data)
+    for name in config.model.head if config.readout.name == "head" else ():
+        body.get_submodule(name).float()  # the head is learned in 32 bits (R10)
+    return network.to(device)
+
+
+def _readout(config: RunConfig, body: nn.Module, data: DataModule) -> Readout:
+    readout = config.readout
+    if readout.name == "head":
+        return Standard(body)
+    if readout.name == "linear":
+        pooling = config.model.pooling if readout.pooling == "auto" else readout.pooling
+        return Linear(body, body.config.hidden_size, len(data.names), pooling)  # type: ignore[union-attr, arg-type]
+    return LabelWords(body, label_words(config, data))
+
+
+def label_words(config: RunConfig, data: DataModule) -> list[list[int]]:
+    """Return the token ids of each class's word, in the order of the classes."""
+    words = config.readout.words or {name: name for name in data.names}
+    missing = [name for name in data.names if name not in words]
+    if missing:
+        raise BadConfig(f"readout.words={words} lacks a word for {', '.join(missing)}: give every class one")
+    ids = [data.tokenizer(f" {words[name]}", add_special_tokens=False)["input_ids"] for name in data.names]
+    if len({tuple(word) for word in ids}) < len(ids):
+        raise BadConfig(f"readout.words={words} must differ from class to class")
+    return ids
+
+
+def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.Module:
+    """Load pretrained weights as the readout needs them; refuse a file that lacks some."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    auto = getattr(transformers, AUTO_CLASSES[config.readout.name])
+    folder = sources.weights_folder(config.model, Path(config.runtime.cache))
+    try:
+        body, info = auto.from_pretrained(
+            str(folder),
+            config=_architecture(config, data, folder),
+            output_loading_info=True,
+            **_weights(config, device),
+        )
+    except TunesweepError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise BadConfig(_loading_sentence(config, error)) from error
+    _check_complete(config, info)
+    keep_gradients_in_4_bit(body)
+    if config.runtime.gradient_checkpointing:
+        body.gradient_checkpointing_enable({"use_reentrant": False})
+    return body  # type: ignore[no-any-return]
+
+
+def _loading_sentence(config: RunConfig, error: Exception) -> str:
+    reason = str(error).strip().split("\n")[0]
+    return f"model.source={config.model.source} cannot be loaded: {reason}; give a folder or hub id with this model's weights"
+
+
+def _architecture(config: RunConfig, data: DataModule, folder: Path | str) -> Any:
+    from transformers import AutoConfig
+
+    architecture = AutoConfig.from_pretrained(
+        str(folder), revision=config.model.revision or "main", trust_remote_code=config.model.trust_remote_code
+    )
+    architecture.pad_token_id = data.tokenizer.pad_token_id
+    if config.readout.name == "head":
+        architecture.id2label = dict(enumerate(data.names))
+        architecture.label2id = {name: index for index, name in enumerate(data.names)}
+        architecture.problem_type = "single_label_classification"
+    if config.train.dropout is not None:
+        for name in _DROPOUTS:
+            if getattr(architecture, name, None) is not None:
+                setattr(architecture, name, config.train.dropout)
+    return architecture
+
+
+def _weights(config: RunConfig, device: torch.device) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` that say how weights are held."""
+    arguments: dict[str, Any] = {
+        "dtype": base_dtype(config),
+        "attn_implementation": attention(config, device),
+        "trust_remote_code": config.model.trust_remote_code,
+        "use_safetensors": True,
+    }
+    if config.model.revision:
+        arguments["revision"] = config.model.revision
+    if config.method.quantisation:
+        arguments["quantization_config"] = _four_bit(config)
+        if device.type == "cuda":
+            arguments["device_map"] = {"": device}
+    return arguments
+
+
+def base_dtype(config: RunConfig) -> torch.dtype:
+    """Return what the base is held in: 32 bits wherever it is trained, the model's own where it is frozen."""
+    frozen = config.method.peft is not None or config.method.trains is None
+    if config.train.precision == "bf16" and frozen:
+        dtype: torch.dtype = getattr(torch, config.model.dtype)
+        return dtype
+    return torch.float32
+
+
+def attention(config: RunConfig, device: torch.device) -> str:
+    """Return the attention kernel: on a CPU eager, whose backward was twice as fast for short texts."""
+    if config.runtime.attention != "auto":
+        return config.runtime.attention
+    if device.type == "cpu":
+        return "eager"
+    flash = importlib.util.find_spec("flash_attn") and config.train.precision == "bf16"
+    return "flash_attention_2" if flash and config.model.family == "decoder" else "sdpa"
+
+
+def _four_bit(config: RunConfig) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    compute = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+        # A quantised new head cannot be trained; lm_head is transformers' own exception, lost when we name any.
+        llm_int8_skip_modules=[*config.model.head, "lm_head"],
+    )
+
+
+def keep_gradients_in_4_bit(body: nn.Module) -> None:
+    """Stop bitsandbytes from repacking 4-bit layers on CPUs with AVX512-BF16.
+
+    The first forward without gradients in eval mode would repack them, and from then on no gradient
+    reaches the adapters: the loss stays flat and nothing is raised.
+    """
+    for module in body.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
+    """Refuse weights that lack a tensor of the backbone: it would be left at random, silently."""
+    new = tuple(f"{name}." for name in config.model.head)
+    missing = sorted(key for key in info["missing_keys"] if not key.startswith(new) and ".position_ids" not in key)
+    if missing:
+        raise BadConfig(
+            f"model.source={config.model.source} lacks {len(missing)} tensors of this architecture "
+            f"({missing[0]} is the first): it is the wrong weights file, or model.head={config.model.head} "
+            "does not name every new module"
+        )
+    if info.get("mismatched_keys"):
+        raise BadConfig(f"model.source={config.model.source} has tensors of another shape: {info['mismatched_keys'][0]}")

@@ -1,0 +1,66 @@
+"""Progress of a point: a bar on a terminal, one line an epoch elsewhere, nothing when not wanted."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tunesweep.config import Point, RuntimeConfig
+from tunesweep.tasks.classification import Classification
+
+
+def title(point: Point) -> str:
+    """Return which point of how many this is, in the words of its command."""
+    return f"[{point.index}/{point.total}] {point.name}" if point.index else point.name
+
+
+def progress_callbacks(runtime: RuntimeConfig) -> list[Callback]:
+    """Return what shows the progress here."""
+    if not runtime.progress:
+        return []
+    return [Bars(runtime.point)] if sys.stderr.isatty() else [Lines(title(runtime.point))]
+
+
+class Lines(Callback):
+    """One line an epoch."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print what the epoch brought."""
+        assert isinstance(pl_module, Classification)
+        scores = pl_module.history[-1]
+        numbers = f"train loss {scores['train_loss']:.3f}, select accuracy {scores['accuracy']:.3f}"
+        print(f"{self.title}: epoch {scores['epoch']} of {trainer.max_epochs}, {numbers}", file=sys.stderr, flush=True)
+
+
+class Bars(Callback):
+    """Two bars: the sweep's points and the steps of this one."""
+
+    def __init__(self, point: Point) -> None:
+        columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+        self.point, self.bars = point, Progress(*columns, transient=True)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw both bars."""
+        self.bars.start()
+        self.bars.add_task("sweep", total=self.point.total, completed=max(self.point.index - 1, 0))
+        steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
+        self.steps = self.bars.add_task(title(self.point), total=steps)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Move the inner bar."""
+        self.bars.advance(self.steps)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the bars away; a finished point has its line in the table."""
+        self.bars.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was."""
+        self.bars.stop()

@@ -1,0 +1,188 @@
+"""One comparison table in four forms: terminal, Markdown, CSV, LaTeX."""
+
+from __future__ import annotations
+
+import html
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesweep.report.rows import Row, Scope, select
+from tunesweep.report.table import DASH, Block, Column, Table, table
+from tunesweep.store import Store, write
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+PLAIN_WIDTH = 100  # of a log or a pipe, which has no width of its own
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
+# Said once above the table instead of in every row, in this order, where a terminal is too narrow.
+LIFTED = ("executor", "model", "status", "alpha", "r")
+
+
+def report(store: Store, scope: Scope | str, console: Console | None = None) -> list[Path]:
+    """Print the table of a scope (a string: of that sweep), and write it as Markdown, CSV and LaTeX."""
+    console = console or terminal()
+    scope = Scope(scope) if isinstance(scope, str) else scope
+    result = build(store, scope)
+    show(result, console)
+    paths = save(store, result, scope)
+    console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
+    return paths
+
+
+def build(store: Store, scope: Scope) -> Table:
+    """Read the store and return the table of a scope."""
+    name, rows, duplicates = select(store, scope)
+    return table(name, rows, duplicates, store.problems)
+
+
+def save(store: Store, result: Table, scope: Scope) -> list[Path]:
+    """Write every form; a narrowed table has a name of its own and leaves the whole one alone."""
+    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
+    base = store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
+    forms: dict[str, Callable[[Table], str]] = {".md": markdown, ".csv": csv, ".tex": latex}
+    for suffix, form in forms.items():
+        write(base.with_suffix(suffix), form(result))
+    return [base.with_suffix(suffix) for suffix in forms]
+
+
+def raw_rows(result: Table) -> list[dict[str, Any]]:
+    """Return all columns of all rows as unrounded values, with the number and title of their block."""
+    return [
+        {"block": index, "title": block.title} | row.raw
+        for index, block in enumerate(result.blocks, 1)
+        for row in block.rows
+    ]
+
+
+def csv(result: Table) -> str:
+    """Return all rows as one CSV; a missing number is an empty cell."""
+    import pandas as pd
+
+    rows = [{key: _inert(value) for key, value in row.items()} for row in raw_rows(result)]
+    # As objects: pandas would turn whole numbers beside a missing one into 8.0.
+    return str(pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n"))
+
+
+def _inert(value: Any) -> Any:
+    """Keep a spreadsheet from carrying out a text as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def markdown(result: Table) -> str:
+    """Return a page with a table per block and its notes."""
+    parts = [f"# Sweep {result.name}", *(_section(block) for block in result.blocks), _bullets(result.notes)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(block: Block) -> str:
+    align = ["right" if column.numeric else "left" for column in block.columns]
+    frame = _frame(block, _markdown_text)
+    # Numbers are formatted already: tabulate would make 1.10 of "1.100".
+    text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
+    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bullets(notes: list[str]) -> str:
+    return "\n".join(f"- {_markdown_text(note)}" for note in notes)
+
+
+def _markdown_text(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "\\|")
+
+
+def latex(result: Table) -> str:
+    """Return a booktabs table per block, ready for \\input; titles and notes are comments."""
+    notes = [f"% {note}" for note in result.notes]
+    return "\n".join(["% Needs \\usepackage{booktabs}", *notes, *map(_tabular, result.blocks)])
+
+
+def _tabular(block: Block) -> str:
+    style = _frame(block, str).style.hide(axis="index")
+    style = style.format(escape="latex").format_index(escape="latex", axis="columns")
+    align = "".join("r" if column.numeric else "l" for column in block.columns)
+    comments = [f"% {line}" for line in (block.title, *block.notes)]
+    return "\n".join([*comments, str(style.to_latex(hrules=True, column_format=align))])
+
+
+def _frame(block: Block, text: Callable[[str], str]) -> pd.DataFrame:
+    import pandas as pd
+
+    cells = [[text(column.cell(row)) for column in block.columns] for row in block.rows]
+    return pd.DataFrame(cells, columns=[text(column.header) for column in block.columns])
+
+
+def terminal() -> Console:
+    """Return a console on stdout that never fails for a character the terminal lacks."""
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if known else PLAIN_WIDTH)
+
+
+def show(result: Table, console: Console) -> None:
+    """Print every block with its notes."""
+    for block in result.blocks:
+        lifted, parts = layout(block, console.width)
+        _print(console, f"\n{' · '.join([block.title, *lifted])}", style="bold")
+        for part in parts:
+            _grid(block.rows, part, console, numbered=len(parts) > 1)
+        for note in block.notes:
+            _print(console, f"* {note}")
+    for note in result.notes:
+        _print(console, f"* {note}")
+
+
+def _print(console: Console, text: str, style: str | None = None) -> None:
+    console.print(text, style=style, markup=False, highlight=False, emoji=False)
+
+
+def layout(block: Block, width: int) -> tuple[list[str], list[list[Column]]]:
+    """Return what is said above a table, and the columns of its parts: two where one is too wide."""
+    lifted, shown = [], list(block.columns)
+    for key in LIFTED:
+        cells = {column.cell(row) for column in shown if column.key == key for row in block.rows}
+        if len(cells) == 1 and _width(block, shown) > width:
+            lifted += [f"{key} {cell}" for cell in cells if cell != DASH]
+            shown = [column for column in shown if column.key != key]
+    if _width(block, shown) <= width:
+        return lifted, [shown]
+    cut = [column.key for column in shown].index("adapter")
+    return lifted, [shown[:cut], shown[cut:]]
+
+
+def _width(block: Block, columns: list[Column]) -> int:
+    from rich.cells import cell_len
+
+    texts = ([*_head(column).split("\n"), *(column.cell(row) for row in block.rows)] for column in columns)
+    return sum(max(cell_len(text) for text in column) + 1 for column in texts) - 1
+
+
+def _head(column: Column) -> str:
+    return column.short or column.header
+
+
+def _grid(rows: list[Row], columns: list[Column], console: Console, numbered: bool) -> None:
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
+    if numbered:
+        grid.add_column("#", justify="right", no_wrap=True)
+    for column in columns:
+        grid.add_column(_head(column), justify="right" if column.numeric else "left", no_wrap=column.numeric)
+    for number, row in enumerate(rows, 1):
+        cells = [Text(column.cell(row)) for column in columns]
+        style = "red" if row["status"] == "failed" else None
+        grid.add_row(*([Text(str(number))] if numbered else []), *cells, style=style)
+    console.print(grid)

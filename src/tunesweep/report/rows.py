@@ -1,0 +1,242 @@
+"""Which runs a report is about: records of the store as flat rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tunesweep.errors import BadConfig, StorageError, require, suggest
+from tunesweep.record import RunRecord
+from tunesweep.stats import wilson
+from tunesweep.store import Store
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to report on: the last sweep, a named one or everything; `where` is KEY=VALUE,... of a row."""
+
+    sweep: str | None = None
+    all: bool = False
+    where: tuple[str, ...] = ()
+
+
+# Column -> where a record says it.
+TEXTS = {
+    "run_id": "run_id",
+    "name": "name",
+    "status": "status",
+    "dataset": "config.dataset.name",
+    "model": "config.model.name",
+    "method": "config.method.name",
+    "executor": "runtime.executor",
+    "metric": "metrics.protocol.metric",
+    "split": "metrics.protocol.split",
+    "chosen_on": "metrics.protocol.chosen_on",
+    "memory_how": "cost.memory_how",
+    "failure_class": "failure.class",
+    "failure": "failure.message",
+}
+NUMBERS = {
+    "r": "config.lora.r",
+    "alpha": "config.lora.alpha",
+    "lr": "config.train.lr",
+    "adapter": "parameters.adapter",
+    "head": "parameters.head",
+    "trainable": "parameters.trainable",
+    "total": "parameters.total",
+    "minutes_per_epoch": "cost.minutes_per_epoch",
+    "minutes": "cost.minutes",
+    "tokens_per_s": "cost.tokens_per_s",
+    "memory_bytes": "cost.memory_bytes",
+    "peak_memory_bytes": "cost.peak_memory_bytes",
+    "disk_bytes": "cost.disk_bytes",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run as a table sees it."""
+
+    values: dict[str, Any]  # column -> value; what was not measured is None
+    settings: dict[str, Any]  # the config, flat: dotted key -> value
+    lr_by_hand: bool
+    measured: tuple[str, ...] | None  # what rows of one block agree in; None: no number to compare
+    tokens: tuple[str, ...] | None  # data, tokenizer and ids: equal where encodings collapse
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def from_record(cls, record: RunRecord) -> Row:
+        """Flatten a record."""
+        source = vars(record)
+        texts = {key: _text(_dig(source, path)) for key, path in TEXTS.items()}
+        numbers = {key: _number(_dig(source, path)) for key, path in NUMBERS.items()}
+        return cls(
+            values=texts | numbers | _share(numbers) | _score(record, texts),
+            settings=flatten(record.config),
+            lr_by_hand=record.runtime.get("lr_by_hand") is True,
+            measured=_measured(record),
+            tokens=_tokens(record),
+            warnings=tuple(one_line(warning) for warning in record.warnings),
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a column, or else a setting of the config; None where the row has neither."""
+        return self.values[key] if key in self.values else self.settings.get(key)
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """Everything as plain values: columns first, then the config."""
+        values = {key: value for key, value in self.values.items() if key != "interval"}
+        return values | {key: value for key, value in self.settings.items() if key not in self.values}
+
+
+def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return what is trained, in percent of all parameters."""
+    trainable, total = numbers["trainable"], numbers["total"]
+    return {"share": 100 * trainable / total if trainable is not None and total else None}
+
+
+def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the score that the protocol names; an accuracy has an interval, over examples alone."""
+    split, metric = texts["split"], texts["metric"]
+    score, n = (_number(_dig(record.metrics, f"{split}.{key}")) for key in (metric, "n"))
+    low, high, interval = None, None, None
+    if metric == "accuracy" and score is not None and n:
+        interval = low, high = wilson(round(score * n), n)
+    return {"score": score, "n": n, "low": low, "high": high, "interval": interval}
+
+
+def _measured(record: RunRecord) -> tuple[str, ...] | None:
+    """Return data, scored examples, labels and protocol (R15), or None where one of them is unknown."""
+    data, protocol = record.data, record.metrics.get("protocol")
+    parts = (data.get("fingerprint"), data.get("scored_ids"), data.get("labels"), protocol)
+    if not all(parts):
+        return None
+    labels = sorted(str(label) for label in data["labels"])
+    return str(parts[0]), str(parts[1]), json.dumps(labels), json.dumps(protocol, sort_keys=True)
+
+
+def _tokens(record: RunRecord) -> tuple[str, ...] | None:
+    encoding = record.encoding
+    parts = (
+        record.data.get("fingerprint"),
+        encoding.get("tokenizer_fingerprint"),
+        encoding.get("ids_fingerprint"),
+    )
+    return tuple(str(part) for part in parts) if all(parts) else None
+
+
+def _dig(source: Any, path: str) -> Any:
+    """Return what lies under a dotted path, or None."""
+    for key in path.split("."):
+        source = source.get(key) if isinstance(source, Mapping) else None
+    return source
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else one_line(value)
+
+
+def _number(value: object) -> Any:
+    """Return a finite number as it is, anything else as None."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if real and math.isfinite(value) else None  # type: ignore[arg-type]
+
+
+def one_line(text: object) -> str:
+    """Return a text on one line, without what a terminal would obey."""
+    return "".join(mark for mark in " ".join(str(text).split()) if mark.isprintable())
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a nested config as dotted keys; lists become JSON, `runtime` is no setting of a point."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{name}.") if name != "runtime" else {}
+        else:
+            flat[name] = json.dumps(value) if isinstance(value, list) else value
+    return flat
+
+
+def select(store: Store, scope: Scope) -> tuple[str, list[Row], int]:
+    """Return the name of a scope, its rows in order, and how many duplicates its sweep dropped."""
+    if scope.all and scope.sweep:
+        raise BadConfig(f"--all and --sweep {scope.sweep} exclude each other: give one of them")
+    if scope.all:
+        rows = sorted(map(Row.from_record, store.records()), key=_by_kind)
+        return "all", narrow(rows, scope.where), 0
+    sweep_id, data = _sweep(store, scope.sweep)
+    points = data.get("points") or {}
+    records = [store.get(name) or _absent(sweep_id, name, points) for name in data["members"]]
+    rows = [Row.from_record(record) for record in records]
+    return sweep_id, narrow(rows, scope.where), int(data.get("duplicates") or 0)
+
+
+def _sweep(store: Store, wanted: str | None) -> tuple[str, dict[str, Any]]:
+    known = store.sweeps()
+    if not known:
+        raise StorageError(
+            f"{store.root} holds no sweep yet: run one, or name another store with --store PATH"
+        )
+    sweep_id = wanted or known[-1]
+    if sweep_id not in known:
+        raise StorageError(f"sweep {sweep_id} is not in {store.root}: choose {suggest(sweep_id, known)}")
+    return sweep_id, store.get_sweep(sweep_id) or {"members": []}
+
+
+def _absent(sweep_id: str, run_id: str, points: Mapping[str, Any]) -> RunRecord:
+    """Stand in for a member that has left no record, so that it is seen to be missing."""
+    point = points.get(run_id) or {}
+    config = dict(point.get("config") or {})
+    if _dig(config, "runtime.point.uses_lora") is False:
+        config.pop("lora", None)
+    return RunRecord(run_id, NOT_RUN, sweep_id, point.get("name", run_id), config)
+
+
+def _by_kind(row: Row) -> tuple[Any, ...]:
+    texts = tuple(row[key] or "" for key in ("dataset", "model", "method"))
+    return (*texts, row["r"] or 0, row["alpha"] or 0, row["lr"] or 0, row["name"], row["run_id"])
+
+
+def narrow(rows: list[Row], where: Iterable[str]) -> list[Row]:
+    """Keep the rows of which every KEY=VALUE,... holds; a key or value that no row has is refused."""
+    kept = rows
+    for condition in where if rows else ():
+        name, _, wanted = condition.partition("=")
+        key, values = _key(name, rows), wanted.split(",")
+        texts = {row["run_id"]: _plain(row.raw.get(key)) for row in rows}
+        for value in values:
+            require(_plain(value), sorted(set(texts.values())), f"--where {name}")
+        kept = [row for row in kept if texts[row["run_id"]] in {_plain(value) for value in values}]
+    if rows and not kept:
+        raise BadConfig(f"--where {' --where '.join(where)} holds for no row: drop one of the conditions")
+    return kept
+
+
+def _key(name: str, rows: list[Row]) -> str:
+    """Return the key that a name stands for: itself, the name of its group, or the one key it ends."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.raw))
+    for same in (name, f"{name}.name"):
+        if same in keys:
+            return same
+    found = [key for key in keys if key.endswith(f".{name}")]
+    if len(found) != 1:
+        raise BadConfig(f"--where {name}=... is not one column: choose {suggest(name, found or keys)}")
+    return found[0]
+
+
+def _plain(value: object) -> str:
+    """Write numbers in one way, so that 1e-3 finds 0.001."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    try:
+        return f"{float(value):.12g}"  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value).lower()

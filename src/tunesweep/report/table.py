@@ -1,0 +1,257 @@
+"""Comparison tables: which rows may stand together, in which columns, with which notes. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
+
+from tunesweep.report.rows import NOT_RUN, Row, one_line
+
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what it is called, in a terminal too, and how a value is shown."""
+
+    key: str
+    header: str
+    show: Callable[[Any], str] = str
+    short: str = ""
+    numeric: bool = True
+
+    def cell(self, row: Row) -> str:
+        """Return the text of a cell; a missing number is a dash."""
+        value = row[self.key]
+        return DASH if value is None else self.show(value)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that were measured alike, and what a reader has to know about them."""
+
+    title: str
+    rows: list[Row]
+    columns: list[Column]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole report: its name, blocks and remarks."""
+
+    name: str
+    blocks: list[Block]
+    notes: list[str]
+
+
+def table(name: str, rows: list[Row], duplicates: int = 0, problems: Iterable[str] = ()) -> Table:
+    """Build the report of some rows, in the order given."""
+    groups = group(rows)
+    titles = [_title(members) for members in groups]
+    blocks = [
+        Block(
+            title if titles.count(title) == 1 else f"{title} · block {index}",
+            members,
+            columns(members),
+            list(_notes(members)),
+        )
+        for index, (title, members) in enumerate(zip(titles, groups, strict=True), 1)
+    ]
+    return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
+
+
+def group(rows: list[Row]) -> list[list[Row]]:
+    """Put rows together that agree in data, scored examples, labels and protocol (R15).
+
+    A row without a number joins the block of its data set where there is exactly one.
+    """
+    homes: dict[object, dict[tuple[str, ...], None]] = {}
+    for row in rows:
+        if row.measured:
+            # A row that knows no data set, as one without a config, may join any block.
+            for dataset in (row["dataset"], None):
+                homes.setdefault(dataset, {})[row.measured] = None
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        known = list(homes.get(row["dataset"], {}))
+        home = row.measured or (known[0] if len(known) == 1 else (str(row["dataset"]),))
+        groups.setdefault(home, []).append(row)
+    return list(groups.values())
+
+
+def _title(rows: list[Row]) -> str:
+    names = ", ".join(dict.fromkeys(row["dataset"] for row in rows if row["dataset"])) or "unknown data"
+    scored = next((row for row in rows if row.measured), None)
+    if scored is None:
+        return f"{names} · nothing scored"
+    chosen = f" · chosen on {scored['chosen_on']}" if scored["chosen_on"] else ""
+    return f"{names} · {scored['metric']} on {scored['split']} · n = {scored['n']:,}{chosen}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Write a number to some significant digits, without an exponent."""
+    places = digits - 1 - floor(log10(abs(value))) if value else 0
+    return f"{value:,.{max(0, places)}f}"
+
+
+def count(value: float) -> str:
+    """Write a number of parameters: exactly below a million."""
+    for size, unit in ((1e9, " B"), (1e6, " M")):
+        if value >= size:
+            return f"{significant(value / size)}{unit}"
+    return f"{value:,.0f}"
+
+
+def size(value: float) -> str:
+    """Write a number of bytes in powers of a thousand."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if abs(value) >= 1000**power:
+            return f"{significant(value / 1000**power)} {unit}"
+    return f"{value:.0f} B"
+
+
+def _interval(value: tuple[float, float]) -> str:
+    return f"{value[0]:.3f}–{value[1]:.3f}"
+
+
+def _plain(value: Any) -> str:
+    # A prompt may hold a line break, and a cell none.
+    return f"{value:g}" if isinstance(value, float) else one_line(str(value).replace("\n", "\\n"))
+
+
+SETTINGS = (
+    Column("model", "model", numeric=False),
+    Column("method", "method", numeric=False),
+    Column("r", "r", _plain),
+    Column("alpha", "alpha", _plain),
+    Column("lr", "lr", "{:g}".format),
+)
+COSTS = (
+    Column("adapter", "trainable (adapter)", count, "adapter"),
+    Column("head", "trainable (head)", count, "head"),
+    Column("share", "trainable %", significant, "train\n%"),
+    Column("minutes_per_epoch", "min/epoch", significant, "min/\nepoch"),
+)
+RESULTS = (
+    Column("interval", "95 % interval (examples)", _interval, "95 %\nexamples"),
+    Column("memory_bytes", "memory", size),
+    Column("disk_bytes", "on disk", size),
+    Column("executor", "executor", numeric=False),
+    Column("status", "status", numeric=False),
+)
+
+
+def columns(rows: list[Row]) -> list[Column]:
+    """Return the columns of a block: the fixed ones, and every setting in which its rows differ."""
+    metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
+    score = Column("score", metric, "{:.3f}".format, metric.replace("_", "_\n"))
+    keys = factors(rows)
+    headers = {column.header for column in (*SETTINGS, *COSTS, *RESULTS, score)} | _groups(rows)
+    varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
+    return [*SETTINGS, *varied, *COSTS, score, *RESULTS]
+
+
+# Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
+# otherwise alike, as `model.dtype` does when it is swept.
+IMPLIED = ("model.", "method.", "encoding.", "readout.", "seeds.", "lora.target_modules")
+# Shown already, or equal by content within a block, as paths to the data are.
+PASSED = {"model.name", "method.name", "lora.r", "lora.alpha", "train.lr"}
+PASSED |= {f"dataset.{key}" for key in ("train", "select", "test", "folder", "revision", "format")}
+
+
+def factors(rows: list[Row]) -> list[str]:
+    """Return the settings in which rows differ, except what the columns before them imply.
+
+    A setting that a row does not have, such as `lora.dropout` of full fine-tuning, is no difference.
+    """
+    keys = [key for key in dict.fromkeys(key for row in rows for key in row.settings) if key not in PASSED]
+    plain = [key for key in keys if key.endswith(".name") or not key.startswith(IMPLIED)]
+    found = [key for key in plain if len(_values(rows, key)) > 1]
+    for key in keys:
+        if key not in plain and not _implied(rows, key, found):
+            found.append(key)
+    return found
+
+
+def _values(rows: list[Row], key: str) -> set[str]:
+    return {repr(row.settings[key]) for row in rows if key in row.settings}
+
+
+def _implied(rows: list[Row], key: str, shown: list[str]) -> bool:
+    """Whether rows alike in what is shown are alike in this setting too."""
+    if len(_values(rows, key)) < 2:
+        return True
+    alike: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        known = tuple(repr(row[name]) for name in ("model", "method", "r", "alpha", "lr", *shown))
+        alike.setdefault(known, []).append(row)
+    return all(len(_values(members, key)) < 2 for members in alike.values())
+
+
+def _groups(rows: list[Row]) -> set[str]:
+    """Return the names of config groups: `train` alone would not say `dataset.limit.train`."""
+    return {key.split(".")[0] for row in rows for key in row.settings if "." in key}
+
+
+def _header(key: str, keys: list[str], taken: set[str]) -> str:
+    """Return the shortest end of a key that names it alone; a group is called by its own name."""
+    parts = key.removesuffix(".name").split(".")
+    if key.endswith(".name") and len(parts) == 1:
+        return parts[0]
+    for length in range(1, len(parts) + 1):
+        header = ".".join(parts[-length:])
+        alone = sum(f".{other}".endswith(f".{header}") for other in keys) <= 1
+        if alone and header not in taken:
+            return header
+    return key
+
+
+def _numeric(rows: list[Row], key: str) -> bool:
+    return all(isinstance(row[key], int | float) for row in rows if row[key] is not None)
+
+
+def _notes(rows: list[Row]) -> Iterator[str]:
+    """Say what a reader of a block must not overlook; failures last."""
+    if any(row["low"] is not None for row in rows):
+        yield "The 95 % interval (Wilson) counts the scored examples alone, not the seeds."
+    if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
+        yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
+    yield from _untuned(rows)
+    yield from _collapsed(rows)
+    for warning, times in Counter(text for row in rows for text in dict.fromkeys(row.warnings)).items():
+        yield f"{warning} ({times} of {len(rows)} rows)"
+    for row in rows:
+        if row["failure"] or row["failure_class"]:
+            reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
+            yield f"{row['status']}: {row['name']}: {reason}"
+    if absent := sum(row["status"] == NOT_RUN for row in rows):
+        yield f"{absent} of {len(rows)} points left no record: the same command runs them."
+
+
+def _untuned(rows: list[Row]) -> Iterator[str]:
+    given = [row for row in rows if row.lr_by_hand]
+    rates = {row["lr"] for row in given}
+    if len(rates) == 1 and len({row["method"] for row in given}) > 1:
+        rate = f"One learning rate ({rates.pop():g}) for all methods, untuned"
+        yield f"{rate}: their order may be due to the rate."
+
+
+def _collapsed(rows: list[Row]) -> Iterator[str]:
+    """Name encodings that the tokenizer turns into the same ids."""
+    names: dict[tuple[str, ...], set[str]] = {}
+    for row in rows:
+        if row.tokens and row["encoding.name"]:
+            names.setdefault(row.tokens, set()).add(one_line(row["encoding.name"]))
+    for same in dict.fromkeys(tuple(sorted(found)) for found in names.values() if len(found) > 1):
+        yield f"The encodings {', '.join(same)} give identical token ids: to this model they are one."
+
+
+def _remarks(blocks: list[Block], duplicates: int) -> Iterator[str]:
+    if len(blocks) > 1:
+        yield "Rows of different blocks do not compare: data, scored examples, labels or protocol differ."
+    if duplicates:
+        yield f"Points dropped because they were the same as another: {duplicates}."

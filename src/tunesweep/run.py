@@ -1,0 +1,40 @@
+"""One point, start to finish."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tunesweep import identity, stages
+from tunesweep.attempt import attempt
+from tunesweep.config import RunConfig
+from tunesweep.record import RunRecord
+from tunesweep.report.tracking import mirror_run
+from tunesweep.silence import quiet_libraries
+from tunesweep.store import Store
+
+
+def run(config: RunConfig) -> RunRecord:
+    """Carry out one point and return its record, which the store then holds; skip what it already holds."""
+    identity.identify(config)
+    store = Store(config.runtime.store)
+    with store.claim(config.runtime.point.run_id):
+        known = store.get(config.runtime.point.run_id)
+        if known is not None and not known.failed and not config.runtime.force:
+            return known
+        record = attempt(config, store, partial(carry_out, config, store))
+    mirror_run(record, config)
+    return record
+
+
+def carry_out(config: RunConfig, store: Store, record: RunRecord) -> None:
+    """Train and score; every stage adds its part to the record."""
+    with quiet_libraries(), stages.Workplace(config, store, record) as work:
+        stages.prepare(work)
+        stages.load_data(work)
+        stages.load_network(work)
+        stages.train(work)
+        stages.evaluate(work)
+        stages.check_network(work)
+        stages.save(work)
+        stages.check_artefact(work)
+        stages.keep(work)

@@ -1,0 +1,27 @@
+"""What the libraries below say about themselves, kept from standing between our lines."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LOGGERS = ("pytorch_lightning", "lightning.pytorch", "bitsandbytes", "transformers", "datasets", "peft")
+_WARNINGS = (
+    r".*does not have many workers.*",  # one process feeds a small in-memory set faster than workers would
+    r".*GPU available but not used.*",  # runtime.device=cpu was asked for
+    r".*is_gradient_checkpointing. is deprecated.*",  # between PEFT and transformers
+    r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
+)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Let libraries speak only of errors, and drop the warnings named above."""
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for message in _WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield

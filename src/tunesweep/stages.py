@@ -1,0 +1,164 @@
+"""The stages of a point, in the order in which `run.py` names them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+from pytorch_lightning import seed_everything
+
+from tunesweep import integrity, metrics, predictions
+from tunesweep.config import RunConfig
+from tunesweep.data.location import file_digest
+from tunesweep.data.module import DataModule
+from tunesweep.device import choose_device
+from tunesweep.memory import MemoryWatch
+from tunesweep.methods import artefact
+from tunesweep.methods.attach import attach, parameter_counts
+from tunesweep.models.backbone import build_network
+from tunesweep.models.readouts import Readout
+from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
+from tunesweep.progress import progress_callbacks
+from tunesweep.provenance import provenance
+from tunesweep.record import RunRecord
+from tunesweep.scoring import score
+from tunesweep.store import Store
+from tunesweep.tasks.classification import Classification
+from tunesweep.trainer import BestOnSelect, Stopwatch, build_trainer, fit
+
+
+class Workplace:
+    """What the stages hand to one another, and a folder that is gone afterwards."""
+
+    device: torch.device
+    data: DataModule
+    network: Readout
+    base: dict[str, str]  # digests of the weights as loaded
+    untrained: dict[str, torch.Tensor]  # what will be trained, as it was
+    logits: np.ndarray  # of the test split
+
+    def __init__(self, config: RunConfig, store: Store, record: RunRecord) -> None:
+        self.config, self.store, self.record = config, store, record
+        self.run_id = config.runtime.point.run_id
+        self.folder = store.path("work", self.run_id)
+        self.artefact = self.folder / "artefact"
+        self._began = time.perf_counter()
+
+    def __enter__(self) -> Workplace:
+        shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that was killed
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.record.cost["minutes"] = (time.perf_counter() - self._began) / 60
+
+
+def prepare(work: Workplace) -> None:
+    """Choose the device and seed everything, before a model exists (R17)."""
+    work.device = choose_device(work.config.runtime)
+    work.record.provenance = provenance(work.device, work.config.runtime.point.executor)
+    seed_everything(work.config.seeds.init, verbose=False)
+
+
+def load_data(work: Workplace) -> None:
+    """Read, split and tokenise."""
+    config, tokenizer, known = work.config, None, ""
+    if config.model.family != "vision":
+        tokenizer = load_tokenizer(config.model, Path(config.runtime.cache))
+        known = tokenizer_fingerprint(tokenizer)
+    work.data = DataModule(config, tokenizer, known)
+    work.record.data = work.data.description() | {"fingerprint": config.runtime.point.data_fingerprint}
+    work.record.encoding = work.data.encoding_description()
+
+
+def load_network(work: Workplace) -> None:
+    """Load the backbone, remember what it was, and attach the method."""
+    work.network = build_network(work.config, work.data, work.device)
+    work.base = integrity.digests(work.network)
+    attach(work.network, work.config)
+    work.untrained = artefact.trained_state(work.network)
+    work.record.parameters = parameter_counts(work.network, work.config)
+
+
+def train(work: Workplace) -> None:
+    """Fit, then go back to the epoch that was best on the select split."""
+    config, watch = work.config, Stopwatch()
+    best = BestOnSelect(config.train.monitor, work.folder / "best.safetensors")
+    callbacks = [watch, best, *progress_callbacks(config.runtime)]
+    learner = Classification(work.network, config.train, work.data)
+    trainer = build_trainer(config, work.device, callbacks, work.data.batches.accumulation)
+    with MemoryWatch(work.device) as memory:
+        fit(trainer, learner, work.data)
+    work.network.to(work.device)
+    work.record.history = learner.history
+    work.record.metrics["select"] = learner.history[best.epoch - 1]
+    work.record.cost |= memory.description() | {
+        "minutes_per_epoch": watch.seconds / 60 / watch.epochs,
+        "tokens_per_s": sum(work.data.lengths("train")) * watch.epochs / watch.seconds,
+        "epochs": watch.epochs,
+    }
+
+
+def evaluate(work: Workplace) -> None:
+    """Score the test split; its labels are read here, once."""
+    work.logits = score(work.network, work.data.test_dataloader(), work.config.train.precision)
+    labels = work.data.test_labels.open()
+    work.record.metrics["test"] = metrics.full(work.logits, labels, work.data.names)
+    work.record.metrics["protocol"] = {"metric": "accuracy", "split": "test", "chosen_on": "select"}
+    path = work.store.path("predictions", work.run_id).with_suffix(".parquet")
+    predictions.write(path, work.data.splits.test.ids, labels, work.logits, work.data.names)
+    work.record.artefacts["predictions"] = work.store.relative(path)
+
+
+def check_network(work: Workplace) -> None:
+    """Check what training did and did not change, and what the scores depend on (R10, R11, R16)."""
+    state = artefact.trained_state(work.network)
+    work.record.integrity = {
+        "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
+        "change_norm": integrity.check_trained(work.untrained, state, work.config),
+        "adapter_norm": integrity.check_adapter(state),
+        "four_bit_layers": integrity.check_four_bit(work.network, work.config),
+        **integrity.check_batch_size(work.network, work.data, work.config),
+    }
+    integrity.check_labels(work.record.metrics["test"]["confusion"], work.data.names)
+
+
+def save(work: Workplace) -> None:
+    """Write the artefact beside the store, and let the trained network go."""
+    artefact.save(work.network, work.config, work.artefact)
+    work.record.cost["disk_bytes"] = artefact.size(work.artefact)
+    del work.network
+
+
+def check_artefact(work: Workplace) -> None:
+    """Load the artefact onto a fresh base and score again (R9)."""
+    seed_everything(work.config.seeds.init + 1, verbose=False)  # a head that was not saved would show
+    fresh = build_network(work.config, work.data, work.device)
+    artefact.load(fresh, work.config, work.artefact)
+    again = score(fresh.to(work.device), work.data.test_dataloader(), work.config.train.precision)
+    work.record.integrity["reload_change"] = integrity.check_reload(work.logits, again, work.config)
+
+
+def keep(work: Workplace) -> None:
+    """Move what is to stay into the store, and note its digests for `tunesweep verify`."""
+    if keeps_weights(work.config):
+        folder = work.store.path("adapters", work.run_id)
+        shutil.rmtree(folder, ignore_errors=True)  # of the same run, forced again
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work.artefact.rename(folder)
+        work.record.artefacts["adapter"] = work.store.relative(folder)
+    cache = Path(work.config.runtime.cache)
+    files = [work.store.root / path for path in work.record.artefacts.values()]
+    found = [file for path in files for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    work.record.integrity["files"] = {work.store.relative(f): file_digest(f, cache) for f in found if f.is_file()}
+
+
+def keeps_weights(config: RunConfig) -> bool:
+    """Whether trained weights stay: by default those of methods that leave the base alone."""
+    if config.runtime.keep is None or config.runtime.keep == "adapter":
+        return config.method.trains != ".*"
+    return config.runtime.keep == "all"

@@ -1,0 +1,188 @@
+"""Where runs and sweeps lie on disk; every file is written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any
+
+from tunesweep.errors import StorageError, require
+from tunesweep.record import RunRecord
+
+SUFFIXES = {
+    "records": ".json",
+    "predictions": ".parquet",
+    "adapters": "",
+    "sweeps": ".json",
+    "reports": "",
+    "locks": ".lock",
+    "work": "",
+}
+NAME = re.compile(r"[0-9A-Za-z_-]+")
+# Some network file systems have no locks: there two commands may train one point twice, and both finish.
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def write(path: Path, text: str) -> None:
+    """Put a text under a path in one step: a reader finds the old file or the new one, never half of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)  # noqa: PTH105 - tests fail it, as a full disk would
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    reason = error.strerror or error
+    return StorageError(
+        f"{path} cannot be written ({reason}): free some space there, or name a folder that can be written to"
+    )
+
+
+def _parse(run_id: str, text: str) -> RunRecord:
+    """Read a record, and refuse what a table could not be made of."""
+    record, pattern = RunRecord.from_json(text), RunRecord("", "", "", "", {})
+    for item in fields(pattern):
+        expected = type(getattr(pattern, item.name))
+        if item.name != "failure" and not isinstance(getattr(record, item.name), expected):
+            raise ValueError(f"its {item.name} is not of type {expected.__name__}")
+    if record.run_id != run_id:
+        raise ValueError(f"it says it is run {record.run_id}")
+    return record
+
+
+class Store:
+    """Records, predictions, adapters, sweeps and reports below one folder.
+
+    `problems` collects a sentence for every file that could not be read: such a point counts as absent.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.problems: list[str] = []
+
+    def path(self, kind: str, name: str) -> Path:
+        """Return where a file of a run or sweep lies; a name never leaves its folder."""
+        require(kind, SUFFIXES, "kind of file")
+        if not NAME.fullmatch(name):
+            raise StorageError(f"{name!r} is not the id of a run or sweep: use letters, digits, '_' and '-'")
+        return self.root / kind / f"{name}{SUFFIXES[kind]}"
+
+    def relative(self, path: Path) -> str:
+        """Return a path as records name it: below the store, wherever that lies."""
+        return path.relative_to(self.root).as_posix()
+
+    def put(self, record: RunRecord) -> None:
+        """Keep a record; an unreadable one of the same id is set aside, not lost."""
+        path = self.path("records", record.run_id)
+        if path.exists() and self.get(record.run_id) is None:
+            try:
+                path.rename(path.with_name(f"{path.name}.broken"))
+            except OSError as error:
+                raise _unwritable(path, error) from None
+        write(path, record.to_json())
+
+    def get(self, run_id: str) -> RunRecord | None:
+        """Return a record, or nothing when there is none that can be read."""
+        path = self.path("records", run_id)
+        try:
+            return _parse(run_id, path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, AttributeError, OSError, StorageError) as error:
+            self._problem(f"{path} is not a readable record ({error}): the same command runs its point again")
+            return None
+
+    def records(self) -> list[RunRecord]:
+        """Return every readable record, by id."""
+        found = (self.get(name) for name in self._names("records"))
+        return [record for record in found if record]
+
+    def put_sweep(self, sweep_id: str, data: dict[str, Any]) -> None:
+        """Keep the members and frozen configs of a sweep."""
+        write(self.path("sweeps", sweep_id), json.dumps(data, indent=1, allow_nan=False))
+
+    def get_sweep(self, sweep_id: str) -> dict[str, Any] | None:
+        """Return a sweep, or nothing when there is none that can be read."""
+        path = self.path("sweeps", sweep_id)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            data = error
+        if isinstance(data, dict) and isinstance(data.get("members"), list):
+            return data
+        reason = data if isinstance(data, Exception) else "it lists no members"
+        self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")
+        return None
+
+    def sweeps(self) -> list[str]:
+        """Return the ids of all readable sweeps, the oldest first."""
+        found = {name: self.get_sweep(name) for name in self._names("sweeps")}
+        started = {name: str(data.get("started", "")) for name, data in found.items() if data is not None}
+        return sorted(started, key=lambda name: started[name])
+
+    def last_sweep(self) -> str | None:
+        """Return the id of the sweep that was started last."""
+        return next(reversed(self.sweeps()), None)
+
+    @contextmanager
+    def claim(self, run_id: str) -> Iterator[None]:
+        """Hold a run for this process alone; the kernel lets go of it when the process dies."""
+        with self._lock_file(run_id) as file:
+            import fcntl
+
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise _unwritable(Path(file.name), error) from None
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # said outright: worker processes may hold the file open for longer
+                    fcntl.flock(file, fcntl.LOCK_UN)
+
+    def check_writable(self) -> None:
+        """Make the folders and write a little into each, so that a sweep fails before it has begun."""
+        for kind in SUFFIXES:
+            folder = self.root / kind
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    file.write(bytes(4096))
+            except OSError as error:
+                raise _unwritable(folder, error) from None
+
+    def _lock_file(self, run_id: str) -> IO[str]:
+        path = self.path("locks", run_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    def _names(self, kind: str) -> list[str]:
+        files = (self.root / kind).glob(f"*{SUFFIXES[kind]}")
+        return sorted(file.stem for file in files if NAME.fullmatch(file.stem))
+
+    def _problem(self, sentence: str) -> None:
+        if sentence not in self.problems:
+            self.problems.append(sentence)

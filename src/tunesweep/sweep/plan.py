@@ -1,0 +1,106 @@
+"""What a sweep will do, known before its first point starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from tunesweep import capabilities, identity
+from tunesweep.config import RunConfig
+from tunesweep.errors import BadConfig
+from tunesweep.store import Store
+
+
+@dataclass
+class Planned:
+    """One point of a sweep: the overrides that made it, and its configuration."""
+
+    overrides: tuple[str, ...]
+    config: RunConfig
+
+    @property
+    def run_id(self) -> str:
+        """Return the identity that planning gave it."""
+        return self.config.runtime.point.run_id
+
+
+@dataclass
+class Plan:
+    """The points of a sweep, the runs they come down to, and which of those are left to do."""
+
+    store: Store
+    points: list[Planned]
+    members: dict[str, Planned]  # by run id, in the order of the command
+    todo: list[Planned] = field(default_factory=list)
+    finished: list[Planned] = field(default_factory=list)
+    refused: list[Planned] = field(default_factory=list)  # failed integrity: shown, run again only by force
+
+    @property
+    def sweep_id(self) -> str:
+        """Return the id of this set of runs."""
+        return identity.sweep_id(list(self.members))
+
+    @property
+    def duplicates(self) -> int:
+        """Return how many points differ only in what their method ignores."""
+        return len(self.points) - len(self.members)
+
+
+def make_plan(points: Sequence[Planned]) -> Plan:
+    """Check, identify, deduplicate and sort points into finished ones and those left to do."""
+    _refuse_impossible(points)
+    store = _common_store(points)
+    store.check_writable()
+    _identify(points)
+    members: dict[str, Planned] = {}
+    for point in points:
+        members.setdefault(point.run_id, point)
+    plan = Plan(store, list(points), members)
+    for point in members.values():
+        _sort_in(plan, point)
+    _number(plan)
+    return plan
+
+
+def _refuse_impossible(points: Sequence[Planned]) -> None:
+    found = dict.fromkeys(problem for point in points for problem in capabilities.problems(point.config))
+    if found:
+        raise BadConfig("nothing was started: " + "; ".join(found))
+
+
+def _common_store(points: Sequence[Planned]) -> Store:
+    roots = {point.config.runtime.store for point in points}
+    if len(roots) > 1:
+        raise BadConfig(f"runtime.store={', '.join(sorted(roots))} must be one folder for the whole sweep")
+    return Store(roots.pop())
+
+
+def _identify(points: Sequence[Planned]) -> None:
+    """Give every point its run id; files that several points share are hashed once."""
+    known: dict[str, tuple[str, str]] = {}
+    for planned in points:
+        config, point = planned.config, planned.config.runtime.point
+        files = identity.digest([asdict(config.model), asdict(config.dataset)])
+        if files not in known:
+            known[files] = identity.fingerprints(config)
+        point.model_fingerprint, point.data_fingerprint = known[files]
+        point.run_id = identity.run_id(config, point.model_fingerprint, point.data_fingerprint)
+        point.name = " ".join(planned.overrides) or "defaults"
+
+
+def _sort_in(plan: Plan, point: Planned) -> None:
+    record = plan.store.get(point.run_id)
+    if record is None or point.config.runtime.force:
+        plan.todo.append(point)
+    elif not record.failed:
+        plan.finished.append(point)
+    elif (record.failure or {}).get("class") == "integrity":
+        plan.refused.append(point)
+    else:
+        plan.todo.append(point)
+
+
+def _number(plan: Plan) -> None:
+    for index, planned in enumerate(plan.todo, start=1):
+        point = planned.config.runtime.point
+        point.sweep_id, point.index, point.total = plan.sweep_id, index, len(plan.todo)

@@ -1,0 +1,96 @@
+"""One sweep from its plan to its table: what stays true whichever launcher carries the points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import TracebackType
+
+from rich.console import Console
+
+from tunesweep.config import RunConfig
+from tunesweep.errors import StorageError, SweepFailed
+from tunesweep.record import RunRecord
+from tunesweep.report import report
+from tunesweep.report.tracking import mirror_sweep
+from tunesweep.sweep.plan import Plan, Planned
+
+
+class Sweep:
+    """Writes down what a sweep consists of, and shows what came of it, however it ended."""
+
+    def __init__(self, plan: Plan, command: Sequence[str]) -> None:
+        self.plan, self.command = plan, list(command)
+        self.console = Console(stderr=True, highlight=False)
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def __enter__(self) -> Sweep:
+        self.plan.store.put_sweep(self.plan.sweep_id, self._frozen())
+        self.console.print(announcement(self.plan), soft_wrap=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        report(self.plan.store, self.plan.sweep_id)
+        if self.plan.todo:
+            mirror_sweep(self.plan)
+
+    def _frozen(self) -> dict[str, object]:
+        """Return the file of the sweep: its members with their frozen configs (R1)."""
+        points = {i: {"name": p.config.runtime.point.name, "config": asdict(p.config)} for i, p in self.plan.members.items()}
+        return {
+            "sweep_id": self.plan.sweep_id,
+            "started": self.started,
+            "command": self.command,
+            "members": list(self.plan.members),
+            "duplicates": self.plan.duplicates,
+            "points": points,
+        }
+
+    def recover(self, errors: Mapping[str, str]) -> None:
+        """Give every point that left no record of its own one that says so."""
+        for point in self.plan.todo:
+            record, error = self.plan.store.get(point.run_id), errors[point.run_id]
+            if record is None or (error and not record.failed):
+                self._record_loss(point, error or "the launcher returned and left no record")
+
+    def _record_loss(self, point: Planned, message: str) -> None:
+        try:
+            self.plan.store.put(lost(point.config, message))
+        except StorageError as failure:
+            self.console.print(f"{point.config.runtime.point.name}: {failure}", soft_wrap=True)
+
+    def raise_failures(self) -> None:
+        """Raise one error when any member has no result (R5)."""
+        records = {run_id: self.plan.store.get(run_id) for run_id in self.plan.members}
+        failed = {run_id: record for run_id, record in records.items() if record is None or record.failed}
+        if not failed:
+            return
+        lines = [f"{len(failed)} of {len(records)} runs failed; the same command runs again what may succeed:"]
+        lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
+        raise SweepFailed("\n".join(lines))
+
+    def _describe(self, run_id: str, record: RunRecord | None) -> str:
+        name = self.plan.members[run_id].config.runtime.point.name
+        failure = (record.failure if record else None) or {"class": "lost", "message": "no record was written"}
+        return f"{name}: {failure['class']}: {failure['message']}"
+
+
+def announcement(plan: Plan) -> str:
+    """Return in a line what is about to happen."""
+    parts = [f"sweep {plan.sweep_id}: {len(plan.points)} points, {len(plan.members)} runs"]
+    if plan.duplicates:
+        parts.append(f"{plan.duplicates} duplicates (they differ only in what their method ignores)")
+    if plan.refused:
+        parts.append(f"{len(plan.refused)} failed their integrity checks (runtime.force=true runs them again)")
+    return ", ".join([*parts, f"{len(plan.finished)} finished, {len(plan.todo)} to do"])
+
+
+def lost(config: RunConfig, message: str) -> RunRecord:
+    """Return the record of a point whose process said nothing."""
+    from tunesweep.record import draft
+
+    record = draft(config)
+    record.status = "failed"
+    record.failure = {"class": "lost", "message": message, "log": ""}
+    return record

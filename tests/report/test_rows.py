@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+from scipy.stats import binomtest
+
+from tunesweep.errors import BadConfig, StorageError
+from tunesweep.report.rows import Row, Scope, flatten, narrow, one_line, select
+
+row = Row.from_record
+
+
+def test_a_row_takes_its_numbers_from_the_record(record):
+    found = row(record("a", r=4, right=757))
+    assert (found["model"], found["method"], found["r"], found["alpha"], found["lr"]) == (
+        "minilm",
+        "lora",
+        4,
+        8,
+        1e-3,
+    )
+    assert (found["adapter"], found["head"], found["trainable"]) == (36_864, 770, 37_634)
+    assert found["share"] == pytest.approx(37_634 / 22_787_330 * 100)
+    assert (found["score"], found["n"], found["split"], found["chosen_on"]) == (0.757, 1000, "test", "select")
+    expected = binomtest(757, 1000).proportion_ci(method="wilson")
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_method_without_rank_has_none(record):
+    found = row(record("a", "full", None))
+    assert found["r"] is None
+    assert found["alpha"] is None
+
+
+def test_what_was_not_measured_is_none_not_a_number(record, failed):
+    broken = failed(record("a"))
+    broken.cost = {"memory_bytes": float("nan"), "minutes_per_epoch": "soon"}
+    found = row(broken)
+    missing = ("score", "low", "n", "memory_bytes", "minutes_per_epoch", "share", "disk_bytes")
+    assert {key: found[key] for key in missing} == dict.fromkeys(missing)
+    assert (found["failure_class"], found["failure"]) == ("diverged", "the loss is nan")
+    assert found.measured is None
+
+
+def test_another_metric_than_accuracy_has_no_binomial_interval(record):
+    other = record("a")
+    other.metrics["protocol"]["metric"] = "macro_f1"
+    assert (row(other)["score"], row(other)["low"]) == (0.7012345, None)
+
+
+def test_flatten_keeps_keys_dotted_and_leaves_the_runtime_out():
+    nested = {"a": {"b": [1, 2], "c": {"d": None}}, "runtime": {"device": "cpu"}, "seed": 3}
+    assert flatten(nested) == {"a.b": "[1, 2]", "a.c.d": None, "seed": 3}
+
+
+def test_one_line_drops_what_a_terminal_obeys():
+    assert one_line("first\n  second\x1b[31m\u202ered") == "first second[31mred"
+
+
+def test_the_last_sweep_is_shown_in_the_order_of_its_members(store, fill, record):
+    fill(store, [record("old")], "s1")
+    fill(store, [record("b"), record("a")], "s2", started="2026-02-01T00:00:00+00:00", duplicates=2)
+    name, rows, duplicates = select(store, Scope())
+    assert (name, [one["run_id"] for one in rows], duplicates) == ("s2", ["b", "a"], 2)
+    assert select(store, Scope(sweep="s1"))[0] == "s1"
+
+
+def test_all_runs_are_sorted_by_model_method_and_rank(store, record):
+    kinds = [("d", "qlora", 4), ("c", "lora", 16), ("b", "lora", 4), ("a", "full", None)]
+    for run_id, method, r in kinds:
+        store.put(record(run_id, method, r))
+    assert [one["run_id"] for one in select(store, Scope(all=True))[1]] == ["a", "b", "c", "d"]
+
+
+def test_a_member_without_a_record_is_a_row(store, fill, record):
+    lost = record("lost", "full", None)
+    config = lost.config | {"lora": {"r": 8}, "runtime": {"point": {"uses_lora": False}}}
+    points = {"lost": {"name": "method=full", "config": config}}
+    fill(store, [record("a")], members=["a", "lost"], points=points)
+    found = select(store, Scope())[1][1]
+    assert (found["status"], found["method"], found["r"], found["name"]) == (
+        "not run",
+        "full",
+        None,
+        "method=full",
+    )
+
+
+def test_an_unknown_sweep_names_the_known_ones(store, fill, record):
+    with pytest.raises(StorageError, match="holds no sweep yet"):
+        select(store, Scope())
+    fill(store, [record("a")])
+    with pytest.raises(StorageError, match=r"sweep s2 is not in .*: choose one of s1"):
+        select(store, Scope(sweep="s2"))
+    with pytest.raises(BadConfig, match="exclude each other"):
+        select(store, Scope(sweep="s1", all=True))
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        (["method=lora"], "ab"),
+        (["method=lora,full"], "abd"),
+        (["method=lora", "r=8"], "b"),
+        (["lora.r=4"], "ac"),
+        (["train.lr=0.00002"], "d"),
+        (["lr=1e-3"], "abc"),
+        (["encoding=text"], "abcd"),
+        (["limit.train=2000"], "abcd"),
+        (["r=null"], "d"),
+    ],
+)
+def test_where_keeps_the_rows_of_which_all_holds(record, where, kept):
+    kinds = [("a", "lora", 4), ("b", "lora", 8), ("c", "qlora", 4), ("d", "full", None)]
+    rows = [row(record(*kind)) for kind in kinds]
+    assert "".join(one["run_id"] for one in narrow(rows, where)) == kept
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (
+            "method=lor",
+            r"--where method=lor is not an option: choose one of full, lora; did you mean 'lora'\?",
+        ),
+        ("methot=lora", "--where methot=.* is not one column: choose .* did you mean 'method'"),
+        ("train=1", "not one column: choose one of dataset.train, dataset.limit.train"),
+    ],
+)
+def test_where_refuses_what_no_row_has(record, where, message):
+    rows = [row(record("a")), row(record("b", "full", None))]
+    with pytest.raises(BadConfig, match=message):
+        narrow(rows, [where])
+
+
+def test_where_that_leaves_nothing_is_said(record):
+    rows = [row(record("a")), row(record("b", "full", None))]
+    with pytest.raises(BadConfig, match="holds for no row"):
+        narrow(rows, ["method=full", "r=8"])
