@@ -25,6 +25,11 @@ def test_wilson_equals_a_published_example():
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
 
 
+def test_wilson_ends_at_nought_and_one_exactly():
+    assert {wilson(0, n)[0] for n in range(1, 300)} == {0.0}
+    assert {wilson(n, n)[1] for n in range(1, 300)} == {1.0}
+
+
 def test_wilson_of_nothing_says_nothing():
     assert wilson(0, 0) == (0.0, 1.0)
     with pytest.raises(ValueError, match="k=3 must be between 0 and n=2"):

@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -124,6 +125,16 @@ def test_a_store_that_is_a_file_is_refused_before_the_sweep(store):
         other.check_writable()
     with pytest.raises(StorageError, match="cannot be written"), other.claim("a1"):
         pass
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device of a full disk is Linux's")
+def test_a_full_disk_is_noticed_before_the_sweep(store, monkeypatch):
+    def full(dir):
+        return Path("/dev/full").open("wb")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        store.check_writable()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")

@@ -121,7 +121,7 @@ class DatasetConfig:
     label: str = "label"
     group: str | None = None  # rows of one group never stand on both sides of a split
     labels: list[str] | None = None  # order of the classes; null: sorted names
-    label_names: dict[str, str] | None = None  # value in the file -> name of the class
+    label_names: dict[str, str] = field(default_factory=dict)  # value in the file -> class; "": left out
     header: bool = True
     delimiter: str | None = None
     quoting: bool | None = None  # null: csv is quoted, tsv is not
@@ -147,7 +147,7 @@ class ReadoutConfig:
 
     name: str = MISSING
     pooling: str = "auto"  # linear: cls, last, mean; auto: the model's own
-    words: dict[str, str] | None = None  # label_words: class -> its word; null: the class names
+    words: dict[str, str] = field(default_factory=dict)  # label_words: class -> its word; else its name
     prompt: str = "{text}\nAnswer:"  # label_words: what stands before the word
 
     def __post_init__(self) -> None:

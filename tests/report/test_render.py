@@ -83,6 +83,11 @@ def test_csv_cells_are_not_formulas(store, fill, record, failed):
     assert row["failure"] == "'=HYPERLINK(1)"
 
 
+def test_markdown_keeps_the_digits_of_a_number(store, fill, record):
+    fill(store, [record("a", right=750)])
+    assert "| 0.750 |" in re.sub(r" +", " ", printed(store)[1][0].read_text())
+
+
 def test_markdown_survives_pipes_and_tags(store, fill, record):
     fill(store, [record("a"), record("b", encoding__name="a|b<script>")])
     lines = printed(store)[1][0].read_text().splitlines()

@@ -122,6 +122,8 @@ def test_one_rate_for_all_methods_is_called_untuned(record):
         one.runtime["lr_by_hand"] = True
     assert any("One learning rate (0.001)" in note for note in build(records).blocks[0].notes)
     assert not any("untuned" in note for note in build(records[:1]).blocks[0].notes)
+    records[1].config["train"]["lr"] = 1e-4
+    assert not any("untuned" in note for note in build(records).blocks[0].notes)
 
 
 def test_encodings_with_equal_ids_are_named(record):

@@ -92,16 +92,14 @@ def _check_targets(body: nn.Module, config: RunConfig, targets: list[str]) -> No
 
 
 def parameter_counts(network: nn.Module, config: RunConfig) -> dict[str, int]:
-    """Count parameters: those of the backbone, and what is trained, adapter and head apart."""
-    counts = {"backbone": 0, "adapter": 0, "head": 0}
+    """Count parameters: all, and what is trained, adapter (or trained part of the base) and head apart."""
+    counts = {"total": 0, "adapter": 0, "head": 0}
     for name, parameter in network.named_parameters():
-        if is_head(name, config):
-            counts["head"] += parameter.numel()
+        if ".original_module." in name:  # PEFT's untouched copy of the head
             continue
-        is_adapter = parameter.requires_grad
-        counts["adapter"] += parameter.numel() if is_adapter else 0
-        if not (is_adapter and config.method.peft) and ".original_module." not in name:
-            counts["backbone"] += unpacked(parameter)
+        counts["total"] += unpacked(parameter)
+        if parameter.requires_grad:
+            counts["head" if is_head(name, config) else "adapter"] += parameter.numel()
     return counts | {"trainable": counts["adapter"] + counts["head"]}
 
 

@@ -82,7 +82,7 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BadConfig(_loading_sentence(config, error)) from error
     _check_complete(config, info)
-    keep_gradients_in_4_bit(body)
+    tame_four_bit(body, compute_dtype(config))
     if config.runtime.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})
     return body  # type: ignore[no-any-return]
@@ -137,6 +137,11 @@ def base_dtype(config: RunConfig) -> torch.dtype:
     return torch.float32
 
 
+def compute_dtype(config: RunConfig) -> torch.dtype:
+    """Return what matrix products are computed in."""
+    return torch.bfloat16 if config.train.precision == "bf16" else torch.float32
+
+
 def attention(config: RunConfig, device: torch.device) -> str:
     """Return the attention kernel: on a CPU eager, whose backward was twice as fast for short texts."""
     if config.runtime.attention != "auto":
@@ -150,26 +155,31 @@ def attention(config: RunConfig, device: torch.device) -> str:
 def _four_bit(config: RunConfig) -> Any:
     from transformers import BitsAndBytesConfig
 
-    compute = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
+        bnb_4bit_compute_dtype=compute_dtype(config),
         # A quantised new head cannot be trained; lm_head is transformers' own exception, lost when we name any.
         llm_int8_skip_modules=[*config.model.head, "lm_head"],
     )
 
 
-def keep_gradients_in_4_bit(body: nn.Module) -> None:
-    """Stop bitsandbytes from repacking 4-bit layers on CPUs with AVX512-BF16.
+def tame_four_bit(body: nn.Module, compute: torch.dtype) -> None:
+    """Cure what bitsandbytes' 4-bit layers do behind one's back.
 
-    The first forward without gradients in eval mode would repack them, and from then on no gradient
-    reaches the adapters: the loss stays flat and nothing is raised.
+    On CPUs with AVX512-BF16 the first forward without gradients in eval mode would repack them, and
+    from then on no gradient reaches the adapters: the loss stays flat and nothing is raised. Their
+    first input would replace the compute dtype, and the first forward would cast their biases: both
+    are settled here, so that the base stays as it was loaded, to the bit.
     """
     for module in body.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+        if type(module).__name__ != "Linear4bit":
+            continue
+        module.support_avx512bf16_for_cpu = False
+        module.compute_dtype, module.compute_type_is_set = compute, True
+        if module.bias is not None:
+            module.bias.data = module.bias.data.to(compute)
 
 
 def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:

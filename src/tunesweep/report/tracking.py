@@ -55,7 +55,7 @@ def mirror_sweep(plan: Plan) -> str | None:
     def send(run: Any) -> None:
         import wandb
 
-        rows = [_flat(vars(Row.from_record(record))) for record in records]
+        rows = [_flat(Row.from_record(record).raw) for record in records]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         data = [[row.get(column) for column in columns] for row in rows]
         run.log({"comparison": wandb.Table(columns=columns, data=data)})

@@ -12,7 +12,7 @@ from rich.console import Console
 from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError, SweepFailed
 from tunesweep.record import RunRecord
-from tunesweep.report import report
+from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
 from tunesweep.sweep.plan import Plan, Planned
 
