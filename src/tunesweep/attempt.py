@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import errno
+import re
+import signal
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from tunesweep.config import RunConfig
-from tunesweep.errors import TunesweepError
+from tunesweep.errors import StorageError, TunesweepError
 from tunesweep.record import RunRecord, draft
 from tunesweep.store import Store
 
 LOG_LINES = 30
-_DISK = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT)
+_DISK = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.ENOTDIR),
+)
+_DISK_NUMBER = re.compile(r"(?:os error|errno) (\d+)", re.IGNORECASE)  # of libraries with errors of their own
+_MEMORY = ("out of memory", "allocate memory", "unable to allocate", "alloc_failed")
+_REMEDIES = {
+    "out_of_memory": "; lower runtime.micro_batch, or set runtime.gradient_checkpointing=true",
+    "storage": "; free some space, or name other folders by runtime.store and runtime.cache",
+}
 
 
 def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) -> RunRecord:
@@ -22,39 +34,97 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
     try:
         work(record)
         record.status = "succeeded"
-    except KeyboardInterrupt:
-        _fail(record, "interrupted", "stopped by the user; the same command runs it again")
-        _finish(record, store)
-        raise
-    except Exception as error:
-        _fail(record, failure_class(error), _sentence(error))
-        assert record.failure is not None
-        record.failure["log"] = "".join(traceback.format_exception(error)[-LOG_LINES:])
+    except BaseException as error:  # a library's exit, too, is the point's failure
+        kind, cause = _diagnose(error)
+        _fail(record, kind, _sentence(kind, cause), _log(error))
     _finish(record, store)
+    if record.failure and record.failure["class"] == "interrupted":
+        _listen()
+        raise KeyboardInterrupt
     return record
 
 
-def _fail(record: RunRecord, kind: str, message: str) -> None:
+def _fail(record: RunRecord, kind: str, message: str, log: str) -> None:
     record.status, record.metrics = "failed", {}
-    record.failure = {"class": kind, "message": message, "log": ""}
+    record.failure = {"class": kind, "message": message, "log": log}
 
 
 def _finish(record: RunRecord, store: Store) -> None:
     record.finished = datetime.now(UTC).isoformat(timespec="seconds")
-    store.put(record)
+    try:
+        _put(record, store)
+    except StorageError as error:
+        if record.failure is None:
+            raise
+        raise StorageError(f"{record.failure['message']}; nor could that be recorded: {error}") from None
 
 
-def failure_class(error: BaseException) -> str:
-    """Return the class that decides whether the point runs again."""
+def _put(record: RunRecord, store: Store) -> None:
+    """Put a record; one that is no JSON, as with NaN for a score, is put as a failure without its numbers."""
+    try:
+        store.put(record)
+    except (ValueError, TypeError) as error:
+        if record.failure is None:
+            _fail(record, "bug", f"the record cannot be written: {error}", _log(error))
+        record.history, record.cost, record.integrity = [], {}, {}
+        store.put(record)
+
+
+def _diagnose(error: BaseException) -> tuple[str, BaseException]:
+    """Return the class that decides whether the point runs again, and the error that says why."""
+    if _interrupted(error):
+        return "interrupted", error
+    chain = list(_chain(error))
+    for cause in filter(_of_memory, chain):
+        return "out_of_memory", cause
     if isinstance(error, TunesweepError):
-        return error.failure
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower() or "allocate memory" in str(error):
-        return "out_of_memory"
-    if isinstance(error, OSError) and error.errno in _DISK:
-        return "storage"
-    return "bug"
+        return error.failure, error
+    for cause in filter(_of_disk, chain):
+        return "storage", cause
+    return "bug", error
 
 
-def _sentence(error: BaseException) -> str:
-    text = str(error).strip()
-    return text if isinstance(error, TunesweepError) else f"{type(error).__name__}: {text.split(chr(10))[0]}"
+def _interrupted(error: BaseException) -> bool:
+    # In training, Lightning answers Ctrl-C with an exit.
+    asked = error.__context__ if isinstance(error, SystemExit) else error
+    return isinstance(asked, KeyboardInterrupt)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came from, as a traceback would show it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _of_memory(error: BaseException) -> bool:
+    text = "" if isinstance(error, TunesweepError) else str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _MEMORY)
+
+
+def _of_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _DISK
+    return any(int(number) in _DISK for number in _DISK_NUMBER.findall(str(error)))
+
+
+def _sentence(kind: str, cause: BaseException) -> str:
+    if kind == "interrupted":
+        return "stopped by the user; the same command runs it again"
+    if isinstance(cause, TunesweepError):
+        return str(cause)
+    reason = str(cause).strip().split("\n")[0]
+    return ": ".join(filter(None, (type(cause).__name__, reason))) + _REMEDIES.get(kind, "")
+
+
+def _log(error: BaseException) -> str:
+    """Return the end of the traceback."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def _listen() -> None:
+    """Hear Ctrl-C again: Lightning goes deaf to it after the first."""
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if deaf and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)

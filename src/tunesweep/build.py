@@ -12,10 +12,15 @@ from tunesweep.errors import BadConfig, suggest
 ALLOWED = ("peft.", "tunesweep.data.encodings.")
 
 
-def locate(target: str) -> Any:
-    """Return the object that a `_target_` names, from the allow-listed modules only."""
+def check_target(target: str) -> None:
+    """Refuse a `_target_` outside the allow-listed modules; nothing is imported."""
     if not target.startswith(ALLOWED):
         raise BadConfig(f"_target_={target} is not allowed: it must begin with {' or '.join(ALLOWED)}")
+
+
+def locate(target: str) -> Any:
+    """Return the object that a `_target_` names, from the allow-listed modules only."""
+    check_target(target)
     module, _, name = target.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

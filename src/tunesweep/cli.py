@@ -59,3 +59,23 @@ def report(
             typer.echo(json.dumps(rows, indent=1))
         else:
             render.report(Store(store), scope)
+
+
+@app.command()
+def verify(
+    run_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs; those of the last sweep if absent.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
+    store: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("multirun"),
+) -> None:
+    """Check that the files of finished runs are there, and unchanged since they were written."""
+    from tunesweep.verify import verify
+
+    with _one_sentence():
+        verdict = verify(Store(store), run_ids or (), everything)
+        for problem in verdict.problems:
+            typer.echo(f"tunesweep: {problem}", err=True)
+        if verdict.problems:
+            raise typer.Exit(1)
+        typer.echo(f"ok: {verdict.files} files of {verdict.runs} finished runs are as they were written")

@@ -1,21 +1,21 @@
-"""Where Hydra's dictionary becomes a `RunConfig`, and where an error becomes one sentence."""
+"""Where Hydra's dictionary becomes a `RunConfig`, and where what nobody would read is refused."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tunesweep.config import AppConfig, RunConfig
-from tunesweep.errors import BadConfig, TunesweepError, suggest
-
-EXPECTED = (TunesweepError, HydraException, OmegaConfBaseException)
+from tunesweep.errors import BadConfig, suggest
+from tunesweep.explain import explain
 
 
 def register() -> None:
@@ -31,16 +31,52 @@ def conf_folder() -> Path:
     return inside if inside.is_dir() else package.parents[1] / "conf"
 
 
+def check_words(words: Iterable[str]) -> None:
+    """Refuse overrides that Hydra stumbles over without naming them: no key, or a number for a group."""
+    for override in OverridesParser.create().parse_overrides(list(words)):
+        if not override.key_or_group:
+            raise BadConfig(f"{override.input_line} names no option: write KEY=VALUE")
+        folder = conf_folder() / override.key_or_group
+        for value in _values(override) if folder.is_dir() else ():
+            if isinstance(value, int | float | dict):
+                names = sorted(path.stem for path in folder.glob("*.yaml"))
+                raise BadConfig(
+                    f"{override.key_or_group}={value} is not an option: choose {suggest(value, names)}"
+                )
+
+
+def _values(override: Override) -> Iterator[Any]:
+    value = override.value()
+    yield from value.list if isinstance(value, ChoiceSweep) else [value]
+
+
 def to_run_config(cfg: DictConfig) -> RunConfig:
     """Return one point as dataclasses, validated, with the method's own budget where none was given."""
     names = [item.name for item in fields(RunConfig)]
+    _refuse_unread("", cfg, [*(item.name for item in fields(AppConfig)), "hydra"])
     try:
         merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
         config = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise BadConfig(explain(error)) from error
     assert isinstance(config, RunConfig)
+    _refuse_added("", config)
     return settle(config)
+
+
+def _refuse_added(path: str, node: Any) -> None:
+    """Refuse what `+train.foo=3` puts beside the fields of a dataclass: nobody would read it."""
+    _refuse_unread(path, vars(node), [item.name for item in fields(node)])
+    for key, value in vars(node).items():
+        if is_dataclass(value):
+            _refuse_added(f"{path}{key}.", value)
+
+
+def _refuse_unread(path: str, found: Iterable[Any], known: list[str]) -> None:
+    for key in found:
+        if key not in known:
+            owner = path.removesuffix(".") or "the command"
+            raise BadConfig(f"{path}{key} is not an option: {owner} takes {suggest(key, known)}")
 
 
 def settle(config: RunConfig) -> RunConfig:
@@ -56,54 +92,3 @@ def settle(config: RunConfig) -> RunConfig:
 def refers_to(cfg: DictConfig, group: str) -> bool:
     """Whether a method's YAML takes anything from a group: `${group...}` before it is resolved."""
     return "${" + group + "." in str(OmegaConf.to_container(cfg.method, resolve=False))
-
-
-def explain(error: BaseException) -> str:
-    """Return one sentence for an error of the configuration: value, expectation, remedy."""
-    if isinstance(error, TunesweepError):
-        return str(error)
-    text = str(error) if str(error) else str(error.__cause__)
-    for pattern, sentence in _SENTENCES:
-        if match := re.search(pattern, text, re.DOTALL):
-            return sentence(match, error.__cause__ or error)
-    return _first_lines(error)
-
-
-def _unknown_key(match: re.Match[str], _: BaseException) -> str:
-    key = match["key"]
-    owner, node = "", AppConfig
-    for part in key.split("."):
-        names = [item.name for item in fields(node)] if is_dataclass(node) else []
-        if part not in names:
-            break
-        owner, node = f"{owner}{part}.", get_type_hints(node)[part]
-    if not names:
-        return f"{key} is not an option; `--cfg job` shows all there are"
-    return f"{key} is not an option: {owner or 'the command '}takes {suggest(part, names)}"
-
-
-def _unknown_choice(match: re.Match[str], _: BaseException) -> str:
-    options = match["options"].split()
-    return f"{match['group']}={match['name']} is not an option: choose {suggest(match['name'], options)}"
-
-
-def _wrong_type(match: re.Match[str], cause: BaseException) -> str:
-    key = getattr(cause, "full_key", None) or "a value"
-    return f"{key}={match['value']} is of the wrong kind: expected {match['kind'].strip()}"
-
-
-_SENTENCES: tuple[tuple[str, Any], ...] = (
-    (r"Could not override '(?P<key>[^']+)'", _unknown_key),
-    (
-        r"Could not find '(?P<group>[^'/]+)/(?P<name>[^']+)'.*Available options in '[^']+':(?P<options>.*)",
-        _unknown_choice,
-    ),
-    (r"Value '(?P<value>.*?)'.* could not be converted to (?P<kind>[^\n]+)", _wrong_type),
-)
-
-
-def _first_lines(error: BaseException) -> str:
-    parts = [str(error).strip().split("\n")[0]]
-    if error.__cause__ is not None:
-        parts += [line.strip() for line in str(error.__cause__).strip().split("\n")[:2]]
-    return ": ".join(part for part in parts if part)

@@ -18,7 +18,16 @@ LIBRARIES = ("torch", "transformers", "peft")
 
 # Names for people, places (content stands for them) and limits that only guard: none changes a number.
 _NOT_IDENTITY = {
-    "model": ("name", "source", "revision", "file", "width", "max_length", "trust_remote_code", "target_modules"),
+    "model": (
+        "name",
+        "source",
+        "revision",
+        "file",
+        "width",
+        "max_length",
+        "trust_remote_code",
+        "target_modules",
+    ),
     "method": ("name", "budget"),
     "dataset": ("name", "train", "select", "test", "folder", "revision"),
     "encoding": ("name",),
@@ -50,7 +59,10 @@ def _sorted_sets(value: Any) -> Any:
     """Sort what is a set by meaning: target modules are matched, never counted through."""
     if not isinstance(value, dict):
         return value
-    return {k: sorted(v) if k == "target_modules" and isinstance(v, list) else _sorted_sets(v) for k, v in value.items()}
+    return {
+        k: sorted(v) if k == "target_modules" and isinstance(v, list) else _sorted_sets(v)
+        for k, v in value.items()
+    }
 
 
 def fingerprints(config: RunConfig) -> tuple[str, str]:

@@ -41,19 +41,27 @@ def check_base(before: dict[str, str], network: nn.Module) -> int:
     frozen = {_bare(n): p for n, p in network.named_parameters() if not p.requires_grad}
     trained = {_bare(n) for n, p in network.named_parameters() if p.requires_grad}
     lost = [name for name in before if name not in frozen and name not in trained]
-    changed = [name for name, parameter in frozen.items() if name in before and _digest(parameter) != before[name]]
+    changed = [
+        name for name, parameter in frozen.items() if name in before and _digest(parameter) != before[name]
+    ]
     if lost or changed:
-        raise IntegrityError(f"{len(lost + changed)} frozen tensors changed in training, {(lost + changed)[0]} first")
+        raise IntegrityError(
+            f"{len(lost + changed)} frozen tensors changed in training, {(lost + changed)[0]} first"
+        )
     return len(frozen)
 
 
-def check_trained(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], config: RunConfig) -> float:
+def check_trained(
+    before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], config: RunConfig
+) -> float:
     """Fail when nothing was learned or a number is not finite; return the norm of the change."""
     norm = float(sum(((after[name] - before[name]).double() ** 2).sum() for name in before) ** 0.5)
     if not np.isfinite(norm):
         raise IntegrityError(f"method={config.method.name} left weights that are not finite: lower train.lr")
     if norm == 0:
-        raise IntegrityError(f"method={config.method.name} changed none of its weights: no gradient reached them")
+        raise IntegrityError(
+            f"method={config.method.name} changed none of its weights: no gradient reached them"
+        )
     return norm
 
 
@@ -92,8 +100,8 @@ def check_batch_size(network: Readout, data: DataModule, config: RunConfig) -> d
     flipped = int((alone.argmax(1) != together.argmax(1)).sum())
     if change > LIMITS[precision] or flipped > 1:
         raise IntegrityError(
-            f"probabilities change by {change:.2g} and {flipped} of {len(alone)} labels flip between batch sizes "
-            f"1 and {sizes[1]} (limit {LIMITS[precision]}): padding or attention mask is wrong"
+            f"probabilities change by {change:.2g} and {flipped} of {len(alone)} labels flip between "
+            f"batch sizes 1 and {sizes[1]} (limit {LIMITS[precision]}): padding or attention mask is wrong"
         )
     return {"batch_size_change": change, "batch_size_flipped": flipped}
 
@@ -104,8 +112,8 @@ def check_reload(saved: np.ndarray, reloaded: np.ndarray, config: RunConfig) -> 
     flipped = int((saved.argmax(1) != reloaded.argmax(1)).sum())
     if change > LIMITS[config.train.precision] / 10 or flipped:
         raise IntegrityError(
-            f"the saved artefact gives other predictions when loaded again: {flipped} of {len(saved)} labels differ, "
-            f"probabilities by up to {change:.2g}"
+            "the saved artefact gives other predictions when loaded again: "
+            f"{flipped} of {len(saved)} labels differ, probabilities by up to {change:.2g}"
         )
     return change
 

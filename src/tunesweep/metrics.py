@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import classification_report, confusion_matrix, f1_score
 
 Array = np.ndarray
 
 
 def probabilities(logits: Array) -> Array:
     """Return the softmax of logits [n, classes], in 64 bits."""
-    from scipy.special import softmax
-
     result: Array = softmax(logits.astype(np.float64), axis=1)
     return result
 
 
 def losses(logits: Array, labels: Array) -> Array:
     """Return each example's negative log-likelihood [n] in nats."""
-    from scipy.special import log_softmax
-
     scores = log_softmax(logits.astype(np.float64), axis=1)
     result: Array = -scores[np.arange(len(labels)), labels]
     return result
@@ -33,15 +31,16 @@ def calibration_error(probability: Array, labels: Array, bins: int = 15) -> floa
     Source: Guo et al. 2017 (arXiv:1706.04599), section 2, 15 bins; a bin is open below, closed above.
     """
     confidence, right = probability.max(axis=1), probability.argmax(axis=1) == labels
-    which = np.ceil(confidence * bins).astype(int)
+    which = np.searchsorted(np.arange(bins + 1) / bins, confidence)  # never the bin above by a rounding error
     gaps = [abs(confidence[which == b].sum() - right[which == b].sum()) for b in np.unique(which)]
     return float(sum(gaps) / len(labels))
 
 
 def quick(logits: Array, labels: Array) -> dict[str, float]:
-    """Return what is monitored on the select split: accuracy, macro_f1, loss."""
-    from sklearn.metrics import f1_score
+    """Return what is monitored on the select split: accuracy, macro_f1, loss.
 
+    A class that is neither there nor predicted has no part in macro_f1.
+    """
     predicted = logits.argmax(axis=1)
     return {
         "accuracy": float((predicted == labels).mean()),
@@ -52,18 +51,16 @@ def quick(logits: Array, labels: Array) -> dict[str, float]:
 
 def full(logits: Array, labels: Array, names: Sequence[str]) -> dict[str, Any]:
     """Return the scores of a row; `per_class` by name, `confusion` [true, predicted]."""
-    from sklearn.metrics import balanced_accuracy_score, classification_report, confusion_matrix
-
     predicted, classes = logits.argmax(axis=1), np.arange(len(names))
     report = classification_report(
         labels, predicted, labels=classes, target_names=list(names), output_dict=True, zero_division=0
     )
-    scores = quick(logits, labels)
+    scores, present = quick(logits, labels), [names[i] for i in np.unique(labels)]
     return {
         "n": len(labels),
         "accuracy": scores["accuracy"],
-        "macro_f1": float(report["macro avg"]["f1-score"]),
-        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)) if len(labels) else 0.0,
+        "macro_f1": scores["macro_f1"],
+        "balanced_accuracy": float(np.mean([report[name]["recall"] for name in present])),
         "log_loss": scores["loss"],
         "calibration_error": calibration_error(probabilities(logits), labels),
         "per_class": {name: {k: float(v) for k, v in report[name].items()} for name in names},

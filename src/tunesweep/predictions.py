@@ -12,7 +12,9 @@ from tunesweep import metrics
 from tunesweep.errors import StorageError
 
 
-def write(path: Path, ids: Sequence[str], labels: np.ndarray, logits: np.ndarray, names: Sequence[str]) -> None:
+def write(
+    path: Path, ids: Sequence[str], labels: np.ndarray, logits: np.ndarray, names: Sequence[str]
+) -> None:
     """Write one row per scored example: id, label, prediction, loss and a probability per class."""
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tunesweep.config import Point, RuntimeConfig
@@ -25,6 +26,13 @@ def progress_callbacks(runtime: RuntimeConfig) -> list[Callback]:
     return [Bars(runtime.point)] if sys.stderr.isatty() else [Lines(title(runtime.point))]
 
 
+def latest(learner: pl.LightningModule) -> str:
+    """Return the scores of the last epoch in words."""
+    assert isinstance(learner, Classification)
+    scores = learner.history[-1]
+    return f"train loss {scores['train_loss']:.3f}, select accuracy {scores['accuracy']:.3f}"
+
+
 class Lines(Callback):
     """One line an epoch."""
 
@@ -33,34 +41,44 @@ class Lines(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the epoch brought."""
-        assert isinstance(pl_module, Classification)
-        scores = pl_module.history[-1]
-        numbers = f"train loss {scores['train_loss']:.3f}, select accuracy {scores['accuracy']:.3f}"
-        print(f"{self.title}: epoch {scores['epoch']} of {trainer.max_epochs}, {numbers}", file=sys.stderr, flush=True)
+        epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        print(f"{self.title}: {epoch}, {latest(pl_module)}", file=sys.stderr, flush=True)
 
 
 class Bars(Callback):
     """Two bars: the sweep's points and the steps of this one."""
 
     def __init__(self, point: Point) -> None:
-        columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        self.point, self.bars = point, Progress(*columns, transient=True)
+        # A point's name may hold brackets, which rich would take for its own.
+        columns: list[Any] = [
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        ]
+        columns += [TimeRemainingColumn(), TextColumn("{task.fields[scores]}", markup=False)]
+        self.point, self.bars = point, Progress(*columns, transient=True, console=Console(stderr=True))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw both bars."""
         self.bars.start()
-        self.bars.add_task("sweep", total=self.point.total, completed=max(self.point.index - 1, 0))
+        self.bars.add_task("sweep", total=self.point.total, completed=max(self.point.index - 1, 0), scores="")
         steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
-        self.steps = self.bars.add_task(title(self.point), total=steps)
+        self.steps = self.bars.add_task(title(self.point), total=steps, scores="")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Move the inner bar."""
         self.bars.advance(self.steps)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what the epoch brought."""
+        self.bars.update(self.steps, scores=latest(pl_module))
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bars away; a finished point has its line in the table."""
         self.bars.stop()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         """Leave the terminal as it was."""
         self.bars.stop()

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 PACKAGES = (
-    "tunesweep torch transformers peft bitsandbytes pytorch-lightning hydra-core datasets tokenizers numpy"
-).split()
+    *("tunesweep", "torch", "transformers", "peft", "bitsandbytes", "pytorch-lightning"),
+    *("hydra-core", "datasets", "tokenizers", "numpy"),
+)
 
 
 def provenance(device: torch.device, executor: str) -> dict[str, object]:
@@ -45,13 +46,18 @@ def git_state() -> dict[str, object]:
     if not (folder / ".git").exists():
         return {}
     try:
-        return {"commit": _git(folder, "rev-parse", "HEAD"), "dirty": bool(_git(folder, "status", "--porcelain"))}
+        return {
+            "commit": _git(folder, "rev-parse", "HEAD"),
+            "dirty": bool(_git(folder, "status", "--porcelain")),
+        }
     except (OSError, subprocess.CalledProcessError):
         return {}
 
 
 def _git(folder: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 @lru_cache

@@ -11,7 +11,15 @@ from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError
 
 SCHEMA_VERSION = 1
-_RUNTIME = ("executor", "device", "threads", "micro_batch", "eval_batch_size", "gradient_checkpointing", "attention")
+_RUNTIME = (
+    "executor",
+    "device",
+    "threads",
+    "micro_batch",
+    "eval_batch_size",
+    "gradient_checkpointing",
+    "attention",
+)
 
 
 @dataclass
@@ -83,7 +91,6 @@ def draft(config: RunConfig) -> RunRecord:
         sweep_id=point.sweep_id,
         name=point.name,
         config=parts,
-        runtime={key: runtime[key] for key in _RUNTIME}
-        | {"lr_by_hand": point.lr_by_hand},
+        runtime={key: runtime[key] for key in _RUNTIME} | {"lr_by_hand": point.lr_by_hand},
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -16,7 +16,7 @@ from tunesweep.config import RunConfig
 from tunesweep.data.location import file_digest
 from tunesweep.data.module import DataModule
 from tunesweep.device import choose_device
-from tunesweep.memory import MemoryWatch
+from tunesweep.memory import MemoryWatch, bound_kernel_caches
 from tunesweep.methods import artefact
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
@@ -52,13 +52,16 @@ class Workplace:
         shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that was killed
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.record.cost["minutes"] = (time.perf_counter() - self._began) / 60
 
 
 def prepare(work: Workplace) -> None:
     """Choose the device and seed everything, before a model exists (R17)."""
+    bound_kernel_caches()
     work.device = choose_device(work.config.runtime)
     work.record.provenance = provenance(work.device, work.config.runtime.point.executor)
     seed_everything(work.config.seeds.init, verbose=False)
@@ -154,7 +157,9 @@ def keep(work: Workplace) -> None:
     cache = Path(work.config.runtime.cache)
     files = [work.store.root / path for path in work.record.artefacts.values()]
     found = [file for path in files for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    work.record.integrity["files"] = {work.store.relative(f): file_digest(f, cache) for f in found if f.is_file()}
+    work.record.integrity["files"] = {
+        work.store.relative(f): file_digest(f, cache) for f in found if f.is_file()
+    }
 
 
 def keeps_weights(config: RunConfig) -> bool:

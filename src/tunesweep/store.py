@@ -50,9 +50,8 @@ def write(path: Path, text: str) -> None:
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
     reason = error.strerror or error
-    return StorageError(
-        f"{path} cannot be written ({reason}): free some space there, or name a folder that can be written to"
-    )
+    remedy = "free some space there, or name a folder that can be written to by runtime.store=FOLDER"
+    return StorageError(f"{path} cannot be written ({reason}): {remedy}")
 
 
 def _parse(run_id: str, text: str) -> RunRecord:

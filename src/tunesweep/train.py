@@ -9,9 +9,13 @@ import hydra
 from omegaconf import DictConfig
 
 from tunesweep import door
+from tunesweep.explain import EXPECTED, explain
 
-_OTHER_COMMANDS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-r", "--run")
-_OTHER_COMMANDS += ("-m", "--multirun", "-sc", "--shell-completion")
+_OTHER_COMMANDS = (
+    *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-r", "--run"),
+    *("-m", "--multirun", "-sc", "--shell-completion"),
+)
+INTERRUPTED = 130  # what a shell expects of a command that SIGINT ended
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -29,14 +33,16 @@ def main() -> None:
     if not any(word.split("=")[0] in _OTHER_COMMANDS for word in sys.argv[1:]):
         sys.argv.insert(1, "--multirun")  # as hydra.mode says, even where the configuration is wrong
     try:
+        door.check_words(word for word in sys.argv[1:] if "=" in word and not word.startswith("-"))
         command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
         command(train)()
     except KeyboardInterrupt:
-        sys.exit("\nstopped: what was finished is kept, the same command goes on from there")
-    except door.EXPECTED as error:
+        print("\nstopped: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except EXPECTED as error:
         if traceback_wanted:
             raise
-        sys.exit(f"error: {door.explain(error)}")
+        sys.exit(f"error: {explain(error)}")
 
 
 if __name__ == "__main__":

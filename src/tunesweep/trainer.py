@@ -59,7 +59,9 @@ class BestOnSelect(Callback):
             save_file(state, str(part))
             part.replace(self.path)
         except OSError as error:
-            raise StorageError(f"the checkpoint {self.path} cannot be written: {error.strerror or error}") from error
+            raise StorageError(
+                f"the checkpoint {self.path} cannot be written: {error.strerror or error}"
+            ) from error
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go back to the best epoch, and leave no file behind."""
@@ -68,7 +70,9 @@ class BestOnSelect(Callback):
         self.path.unlink()
 
 
-def build_trainer(config: RunConfig, device: torch.device, callbacks: list[Callback], accumulation: int) -> pl.Trainer:
+def build_trainer(
+    config: RunConfig, device: torch.device, callbacks: list[Callback], accumulation: int
+) -> pl.Trainer:
     """Return a trainer that trains: what it would log, save or print by itself is switched off."""
     train = config.train
     if train.patience is not None:

@@ -10,6 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -28,14 +29,25 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     plan = make_plan([Planned(words, door.to_run_config(cfg)) for words, cfg in composed.items()])
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     with Sweep(plan, command=list(arguments)) as running:
-        todo = [list(point.overrides) for point in plan.todo]
-        if todo:
-            returns = _launcher(context, task, config, frozen).launch(todo, initial_job_idx=0)
-            running.recover(dict(zip([p.run_id for p in plan.todo], _errors(returns), strict=True)))
-    done = {tuple(words): result for words, result in zip(map(tuple, todo), returns if todo else [], strict=True)}
-    batch = [done.get(p.overrides) or _completed(p, frozen) for p in plan.points]
+        returns = _launch(_launcher(context, task, config, frozen), running)
+    batch = [returns.get(p.overrides) or _completed(p, frozen) for p in plan.points]
     running.raise_failures()
     return [batch]
+
+
+def _launch(launcher: Launcher, running: Sweep) -> dict[Words, JobReturn]:
+    """Launch what is to do, and have a record of each point whatever becomes of the launcher."""
+    todo = running.plan.todo
+    try:
+        returns = list(launcher.launch([list(p.overrides) for p in todo], initial_job_idx=0)) if todo else []
+    except Exception as error:  # a worker that the system killed ends joblib's launch with all its points
+        running.recover({}, otherwise=f"the launcher ended with {type(error).__name__}: {error}")
+        running.raise_failures()
+        raise
+    if len(returns) != len(todo):  # which one is missing is not known, and the store has the results
+        returns = []
+    running.recover({p.run_id: _error(r) for p, r in zip(todo, returns, strict=False)})
+    return {p.overrides: r for p, r in zip(todo, returns, strict=False)}
 
 
 def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConfig:
@@ -73,7 +85,9 @@ class FrozenLoader:
         return getattr(self.inner, name)
 
 
-def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig, frozen: dict[Words, DictConfig]) -> Any:
+def _launcher(
+    context: HydraContext, task: TaskFunction, config: DictConfig, frozen: dict[Words, DictConfig]
+) -> Launcher:
     loader: Any = FrozenLoader(context.config_loader, frozen)
     return Plugins.instance().instantiate_launcher(
         hydra_context=HydraContext(config_loader=loader, callbacks=context.callbacks),
@@ -82,13 +96,15 @@ def _launcher(context: HydraContext, task: TaskFunction, config: DictConfig, fro
     )
 
 
-def _errors(returns: Sequence[JobReturn]) -> list[str]:
-    """Return, per launched point, what the launcher says went wrong; empty when nothing did."""
-    return [str(r._return_value) if r.status == JobStatus.FAILED else "" for r in returns]
+def _error(result: JobReturn) -> str:
+    """Return what the launcher says went wrong with a point; empty when nothing did."""
+    return str(result._return_value) if result.status == JobStatus.FAILED else ""
 
 
 def _completed(point: Planned, frozen: dict[Words, DictConfig]) -> JobReturn:
-    cfg = OmegaConf.masked_copy(frozen[point.overrides], [str(k) for k in frozen[point.overrides] if k != "hydra"])
+    cfg = OmegaConf.masked_copy(
+        frozen[point.overrides], [str(k) for k in frozen[point.overrides] if k != "hydra"]
+    )
     return JobReturn(overrides=list(point.overrides), cfg=cfg, status=JobStatus.COMPLETED)
 
 

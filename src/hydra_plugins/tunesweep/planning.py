@@ -25,13 +25,13 @@ class PlanningSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
-        self.context, self.task, self.config = hydra_context, task_function, config
+        self.context, self.task, self.planned = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
         """Return one batch with a `JobReturn` for each planned point."""
         from hydra_plugins.tunesweep._sweep import sweep
 
-        return sweep(self.context, self.task, self.config, arguments)
+        return sweep(self.context, self.task, self.planned, arguments)
 
 
 register()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tunesweep.errors import BadConfig, BadData
 
+TIMEOUT = 5  # seconds; a sweep that cannot start must say so at once
 REMEDY = "connect once, or name local files by dataset.train=PATH (images: dataset.folder=FOLDER)"
 
 
@@ -52,7 +53,7 @@ def _online(dataset_id: str, revision: str | None) -> str | None:
     if constants.HF_HUB_OFFLINE:
         return None
     try:
-        return str(HfApi().dataset_info(dataset_id, revision=revision, timeout=5).sha)
+        return str(HfApi().dataset_info(dataset_id, revision=revision, timeout=TIMEOUT).sha)
     except GatedRepoError:
         raise BadData(
             f"data set '{dataset_id}' is gated: give consent on its page, then hf auth login"
@@ -83,10 +84,17 @@ def columns(location: str, revision: str | None) -> dict[str, list[Any]]:
         data = load_dataset(source.id, source.name, split=source.split, revision=revision)
         return {name: _named(list(data[name]), data.features[name]) for name in data.column_names}
     except ImportError as error:
-        raise BadData(f"{location} cannot be decoded: {error}; install that package") from None
+        raise BadData(f"{location} cannot be decoded: {_missing(error)}") from None
     except Exception as error:  # its failures share no class
         reason = " ".join(str(error).split())
         raise BadData(f"{location} cannot be loaded: {reason}; {REMEDY}") from None
+
+
+def _missing(error: ImportError) -> str:
+    reason = str(error).rstrip(".")
+    if "Pillow" in reason:
+        return f"{reason}; pip install pillow, or name local IDX files by dataset.folder=FOLDER"
+    return f"{reason}; install that package"
 
 
 def _named(values: list[Any], feature: Any) -> list[Any]:

@@ -113,14 +113,15 @@ def file_digest(path: Path, cache: Path) -> str:
     known = memo.read_text() if memo.is_file() else ""
     if re.fullmatch("[0-9a-f]{64}", known):
         return known
-    digest = _sha256(path)
+    digest = content_digest(path)
     # A file changed within the clock's last tick could change again under the same time.
     if time.time() - status.st_mtime > 2:
         _remember(memo, digest)
     return digest
 
 
-def _sha256(path: Path) -> str:
+def content_digest(path: Path) -> str:
+    """Return the sha256 of a file's bytes, read anew whatever its time of change says."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

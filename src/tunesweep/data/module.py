@@ -34,7 +34,9 @@ class SealedLabels:
     def open(self) -> np.ndarray:
         """Return the class numbers [n]; a second look is a mistake of ours."""
         if self.opened:
-            raise IntegrityError("the labels of the test split were read twice: they are for the final score only")
+            raise IntegrityError(
+                "the labels of the test split were read twice: they are for the final score only"
+            )
         self.opened = True
         return self._labels
 
@@ -64,9 +66,9 @@ class DataModule(pl.LightningDataModule):
             examples,
             self.encoding,
             self.tokenizer,
-            self.config.readout.prompt if self.config.readout.name == "label_words" else None,
-            Path(self.config.runtime.cache),
-            self._tokenizer_fingerprint,
+            prompt=self.config.readout.prompt if self.config.readout.name == "label_words" else None,
+            cache=Path(self.config.runtime.cache),
+            tokenizer_fingerprint=self._tokenizer_fingerprint,
         )
 
     @property
@@ -80,12 +82,16 @@ class DataModule(pl.LightningDataModule):
     def lengths(self, split: str) -> list[int]:
         """Return tokens per example; pictures count as one."""
         rows = self.rows[split]
-        return [len(ids) for ids in rows["input_ids"]] if "input_ids" in rows.column_names else [1] * len(rows)
+        return (
+            [len(ids) for ids in rows["input_ids"]] if "input_ids" in rows.column_names else [1] * len(rows)
+        )
 
     def _train_batches(self) -> GlobalBatches:
         train, runtime = self.config.train, self.config.runtime
         micro = min(runtime.micro_batch or train.batch_size, train.batch_size)
-        return GlobalBatches(self.lengths("train"), train.batch_size, micro, self.config.seeds.data, train.bucketing)
+        return GlobalBatches(
+            self.lengths("train"), train.batch_size, micro, self.config.seeds.data, train.bucketing
+        )
 
     def _collator(self, labels: np.ndarray | None) -> TextCollator | ImageCollator:
         if self.tokenizer is None:
@@ -108,7 +114,9 @@ class DataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the test split without its labels."""
-        return self._loader("test", by_length(self.lengths("test"), self.config.runtime.eval_batch_size), None)
+        return self._loader(
+            "test", by_length(self.lengths("test"), self.config.runtime.eval_batch_size), None
+        )
 
     def sample_dataloader(self, count: int, size: int) -> DataLoader[Any]:
         """Return the first test examples in batches of a given size, without labels."""
@@ -118,7 +126,10 @@ class DataModule(pl.LightningDataModule):
     def description(self) -> dict[str, Any]:
         """Return the record's `data`: what was read, and what is wrong with it."""
         truncated = {name: _truncated(rows) for name, rows in self.rows.items()}
-        return quality(self.splits, truncated) | {"labels": self.names, "scored_ids": digest(self.splits.test.ids)}
+        return quality(self.splits, truncated) | {
+            "labels": self.names,
+            "scored_ids": digest(self.splits.test.ids),
+        }
 
     def encoding_description(self) -> dict[str, Any]:
         """Return the record's `encoding`, measured through the tokenizer on the test split."""

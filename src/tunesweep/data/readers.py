@@ -87,8 +87,10 @@ def _column(columns: Columns, field: str, origin: str, config: DatasetConfig) ->
 def _clue(names: list[str], config: DatasetConfig) -> str:
     """Say what the names of the columns betray about how the file was read."""
     if len(names) == 1:
-        marks = [mark for mark in ("\t", ";", "|", ",") if mark in names[0]]
-        return f"; it was read as one column: set dataset.delimiter={marks[0] if marks else ''!r}"
+        mark = next((mark for mark in ("\t", ";", "|", ",") if mark in names[0]), None)
+        # In double quotes: a shell and Hydra each take away one pair.
+        remedy = f'set "dataset.delimiter={mark!r}"' if mark else "check dataset.format and dataset.delimiter"
+        return f"; it was read as one column: {remedy}"
     if not config.header:
         return "; without a header columns have numbers"
     if any(len(name) > 40 for name in names):

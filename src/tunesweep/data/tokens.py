@@ -20,13 +20,25 @@ Encoded = str | tuple[str, str]
 
 
 def tokenise(
-    examples: Examples, encoding: Any, tokenizer: Any, prompt: str | None, cache: Path, tokenizer_fingerprint: str
+    examples: Examples,
+    encoding: Any,
+    tokenizer: Any,
+    *,
+    prompt: str | None,
+    cache: Path,
+    tokenizer_fingerprint: str,
 ) -> datasets.Dataset:
     """Return columns input_ids (and token_type_ids), index and truncated, in the order of the examples.
 
     The result is kept in an Arrow file named by its content; a file under its final name is whole.
     """
-    settings = [type(encoding).__name__, asdict(encoding), prompt, tokenizer_fingerprint, _digest(examples.inputs)]
+    settings = [
+        type(encoding).__name__,
+        asdict(encoding),
+        prompt,
+        tokenizer_fingerprint,
+        _digest(examples.inputs),
+    ]
     path = cache / "tokens" / f"{digest(settings)}.arrow"
     if not path.exists():
         texts = [encoding.encode(example) for example in examples.inputs]
@@ -45,7 +57,9 @@ def _digest(inputs: Any) -> str:
     return whole.hexdigest()
 
 
-def _write(texts: list[Encoded], call: Callable[[dict[str, list[Any]]], dict[str, list[Any]]], path: Path) -> None:
+def _write(
+    texts: list[Encoded], call: Callable[[dict[str, list[Any]]], dict[str, list[Any]]], path: Path
+) -> None:
     datasets.disable_progress_bars()
     first = [text if isinstance(text, str) else text[0] for text in texts]
     columns: dict[str, list[Any]] = {"text": first, "index": list(range(len(texts)))}
@@ -55,10 +69,14 @@ def _write(texts: list[Encoded], call: Callable[[dict[str, list[Any]]], dict[str
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = datasets.Dataset.from_dict(columns)
-        rows.map(call, batched=True, remove_columns=[c for c in columns if c != "index"], cache_file_name=str(part))
+        rows.map(
+            call, batched=True, remove_columns=[c for c in columns if c != "index"], cache_file_name=str(part)
+        )
         part.replace(path)
     except OSError as error:
-        raise StorageError(f"token ids cannot be written to {path.parent}: {error.strerror or error}") from error
+        raise StorageError(
+            f"token ids cannot be written to {path.parent}: {error.strerror or error}"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -87,7 +105,9 @@ def _plain(tokenizer: Any, length: int, texts: list[str], pairs: list[str] | Non
     return columns
 
 
-def _prompted(tokenizer: Any, length: int, before: str, tail: Sequence[int], texts: list[str]) -> dict[str, list[Any]]:
+def _prompted(
+    tokenizer: Any, length: int, before: str, tail: Sequence[int], texts: list[str]
+) -> dict[str, list[Any]]:
     """Cut the text, never the question that follows it."""
     columns = _plain(tokenizer, length - len(tail), [before + text for text in texts], None)
     columns["input_ids"] = [[*ids, *tail] for ids in columns["input_ids"]]
@@ -118,9 +138,11 @@ def description(rows: datasets.Dataset, examples: Examples, encoding: Any, token
     return found
 
 
-def _kept(rows: datasets.Dataset, examples: Examples, encoding: Any, tokenizer: Any, sample: int = 100) -> float:
+def _kept(
+    rows: datasets.Dataset, examples: Examples, encoding: Any, tokenizer: Any, sample: int = 100
+) -> float:
     """Return the mean share of pixels that can still be read from what the tokenizer gives back."""
-    from tunesweep.data.encodings import kept_pixels
+    from tunesweep.data.encodings.image import kept_pixels
 
     pairs = zip(rows["input_ids"][:sample], examples.inputs[:sample], strict=True)
     texts = [(image, tokenizer.decode(ids, skip_special_tokens=True)) for ids, image in pairs]

@@ -17,7 +17,11 @@ TRAINED, HEAD = "trained.safetensors", "head.safetensors"
 
 def trained_state(network: Readout) -> dict[str, torch.Tensor]:
     """Return what is trained, by parameter name, on the CPU."""
-    return {n: p.detach().to("cpu", copy=True).contiguous() for n, p in network.named_parameters() if p.requires_grad}
+    return {
+        n: p.detach().to("cpu", copy=True).contiguous()
+        for n, p in network.named_parameters()
+        if p.requires_grad
+    }
 
 
 def restore(network: Readout, state: dict[str, torch.Tensor]) -> None:
@@ -46,7 +50,9 @@ def load(network: Readout, config: RunConfig, folder: Path) -> None:
         state = load_file(str(folder / TRAINED))
         wanted = {name for name, _ in network.named_parameters() if promised(name, config)}
         if wanted != set(state):
-            raise IntegrityError(f"{folder / TRAINED} holds {len(state)} tensors where {len(wanted)} were promised")
+            raise IntegrityError(
+                f"{folder / TRAINED} holds {len(state)} tensors where {len(wanted)} were promised"
+            )
         restore(network, state)
         return
     from peft import PeftModel

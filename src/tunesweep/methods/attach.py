@@ -41,7 +41,9 @@ def is_head(name: str, config: RunConfig) -> bool:
         return True
     if config.readout.name != "head" or ".original_module." in name:
         return False
-    return any(re.match(rf"body\.(base_model\.model\.)?{re.escape(head)}\.", name) for head in config.model.head)
+    return any(
+        re.match(rf"body\.(base_model\.model\.)?{re.escape(head)}\.", name) for head in config.model.head
+    )
 
 
 def check_trainable(network: nn.Module, config: RunConfig) -> None:
@@ -53,7 +55,8 @@ def check_trainable(network: nn.Module, config: RunConfig) -> None:
         odd = sorted(wanted ^ found)
         raise IntegrityError(
             f"method={config.method.name} promises {len(wanted)} trainable tensors and has {len(found)}; "
-            f"the first that differs is {odd[0] if odd else 'none'}: correct method.trains={config.method.trains}"
+            f"the first that differs is {odd[0] if odd else 'none'}: "
+            f"correct method.trains={config.method.trains}"
         )
 
 
@@ -62,7 +65,8 @@ def _wrap(network: Readout, config: RunConfig) -> None:
 
     arguments: dict[str, Any] = {"task_type": TASK_TYPES[config.readout.name]}
     if config.readout.name == "head":
-        arguments["modules_to_save"] = list(config.model.head)  # by name: PEFT guesses some, and misses others
+        # By name: PEFT guesses some, and misses others.
+        arguments["modules_to_save"] = list(config.model.head)
     assert config.method.peft is not None
     peft_config = build_peft(config.method.peft, arguments)
     _check_targets(network.body, config, list(peft_config.target_modules or ()))
@@ -85,10 +89,11 @@ def _check_targets(body: nn.Module, config: RunConfig, targets: list[str]) -> No
         matches = [m for name, m in modules.items() if name == target or name.endswith(f".{target}")]
         if not matches:
             linear = sorted({n.split(".")[-1] for n, m in modules.items() if isinstance(m, nn.Linear)})
-            raise BadConfig(f"lora.target_modules names '{target}', which the model does not have: {suggest(target, linear)}")
-        narrowest = min((min(m.in_features, m.out_features) for m in matches if isinstance(m, nn.Linear)), default=None)
-        if rank and narrowest and rank > narrowest:
-            raise BadConfig(f"lora.r={rank} is larger than layer '{target}': at most {narrowest}")
+            options = suggest(target, linear)
+            raise BadConfig(f"lora.target_modules names '{target}', which the model does not have: {options}")
+        widths = [min(m.in_features, m.out_features) for m in matches if isinstance(m, nn.Linear)]
+        if rank and widths and rank > min(widths):
+            raise BadConfig(f"lora.r={rank} is larger than layer '{target}': at most {min(widths)}")
 
 
 def parameter_counts(network: nn.Module, config: RunConfig) -> dict[str, int]:

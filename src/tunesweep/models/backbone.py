@@ -11,7 +11,7 @@ from torch import nn
 
 from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
-from tunesweep.errors import BadConfig, TunesweepError
+from tunesweep.errors import BadConfig, TunesweepError, suggest
 from tunesweep.models import sources
 from tunesweep.models.readouts import LabelWords, Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
@@ -23,9 +23,9 @@ AUTO_CLASSES = {
 }
 # Where the architectures keep their dropout rates.
 _DROPOUTS = (
-    "hidden_dropout_prob attention_probs_dropout_prob attention_dropout dropout dropout_rate "
-    "resid_pdrop embd_pdrop attn_pdrop activation_dropout classifier_dropout"
-).split()
+    *("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "dropout_rate"),
+    *("resid_pdrop", "embd_pdrop", "attn_pdrop", "activation_dropout", "classifier_dropout"),
+)
 
 
 def build_network(config: RunConfig, data: DataModule, device: torch.device) -> Readout:
@@ -35,9 +35,19 @@ def build_network(config: RunConfig, data: DataModule, device: torch.device) -> 
         return Pixels(reference(config.model, size, len(data.names))).to(device)
     body = load_body(config, data, device)
     network = _readout(config, body, data)
-    for name in config.model.head if config.readout.name == "head" else ():
-        body.get_submodule(name).float()  # the head is learned in 32 bits (R10)
+    if config.readout.name == "head":
+        _settle_head(config, body)
     return network.to(device)
+
+
+def _settle_head(config: RunConfig, body: nn.Module) -> None:
+    """Hold the head in 32 bits, in which it is learned (R10)."""
+    modules = dict(body.named_modules())
+    for name in config.model.head:
+        if name not in modules:
+            options = suggest(name, [key for key, _ in body.named_children()])
+            raise BadConfig(f"model.head names '{name}', which the model does not have: {options}")
+        modules[name].float()
 
 
 def _readout(config: RunConfig, body: nn.Module, data: DataModule) -> Readout:
@@ -45,6 +55,8 @@ def _readout(config: RunConfig, body: nn.Module, data: DataModule) -> Readout:
     if readout.name == "head":
         return Standard(body)
     if readout.name == "linear":
+        if "pooler" in dict(body.named_children()):
+            body.register_module("pooler", None)  # not read by ours, so it could not learn
         pooling = config.model.pooling if readout.pooling == "auto" else readout.pooling
         return Linear(body, body.config.hidden_size, len(data.names), pooling)  # type: ignore[union-attr, arg-type]
     return LabelWords(body, label_words(config, data))
@@ -90,14 +102,17 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
 
 def _loading_sentence(config: RunConfig, error: Exception) -> str:
     reason = str(error).strip().split("\n")[0]
-    return f"model.source={config.model.source} cannot be loaded: {reason}; give a folder or hub id with this model's weights"
+    remedy = "give a folder or hub id with this model's weights"
+    return f"model.source={config.model.source} cannot be loaded: {reason}; {remedy}"
 
 
 def _architecture(config: RunConfig, data: DataModule, folder: Path | str) -> Any:
     from transformers import AutoConfig
 
     architecture = AutoConfig.from_pretrained(
-        str(folder), revision=config.model.revision or "main", trust_remote_code=config.model.trust_remote_code
+        str(folder),
+        revision=config.model.revision or "main",
+        trust_remote_code=config.model.trust_remote_code,
     )
     architecture.pad_token_id = data.tokenizer.pad_token_id
     if config.readout.name == "head":
@@ -160,7 +175,7 @@ def _four_bit(config: RunConfig) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype(config),
-        # A quantised new head cannot be trained; lm_head is transformers' own exception, lost when we name any.
+        # A quantised new head cannot be trained; naming any loses transformers' own exception, lm_head.
         llm_int8_skip_modules=[*config.model.head, "lm_head"],
     )
 
@@ -173,19 +188,20 @@ def tame_four_bit(body: nn.Module, compute: torch.dtype) -> None:
     first input would replace the compute dtype, and the first forward would cast their biases: both
     are settled here, so that the base stays as it was loaded, to the bit.
     """
-    for module in body.modules():
-        if type(module).__name__ != "Linear4bit":
-            continue
-        module.support_avx512bf16_for_cpu = False
-        module.compute_dtype, module.compute_type_is_set = compute, True
-        if module.bias is not None:
-            module.bias.data = module.bias.data.to(compute)
+    layers: list[Any] = [module for module in body.modules() if type(module).__name__ == "Linear4bit"]
+    for layer in layers:
+        layer.support_avx512bf16_for_cpu = False
+        layer.compute_dtype, layer.compute_type_is_set = compute, True
+        if layer.bias is not None:
+            layer.bias.data = layer.bias.data.to(compute)
 
 
 def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
     """Refuse weights that lack a tensor of the backbone: it would be left at random, silently."""
     new = tuple(f"{name}." for name in config.model.head)
-    missing = sorted(key for key in info["missing_keys"] if not key.startswith(new) and ".position_ids" not in key)
+    missing = sorted(
+        key for key in info["missing_keys"] if not key.startswith(new) and ".position_ids" not in key
+    )
     if missing:
         raise BadConfig(
             f"model.source={config.model.source} lacks {len(missing)} tensors of this architecture "
@@ -193,4 +209,6 @@ def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
             "does not name every new module"
         )
     if info.get("mismatched_keys"):
-        raise BadConfig(f"model.source={config.model.source} has tensors of another shape: {info['mismatched_keys'][0]}")
+        raise BadConfig(
+            f"model.source={config.model.source} has tensors of another shape: {info['mismatched_keys'][0]}"
+        )

@@ -51,7 +51,7 @@ def _convert(path: Path, final: Path) -> None:
             item.save_pretrained(part)
         part.rename(final)
     except Exception as error:  # safetensors has its own class for a full disk
-        raise _unwritable(final.parent, error) from None
+        raise _unwritable(final.parent, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -70,7 +70,7 @@ def _read(path: Path) -> tuple[Any, ...]:
         return model, AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     except Exception as error:  # a broken header surfaces as almost anything
         reason = f"{path} cannot be read as a GGUF model ({type(error).__name__}: {error})"
-        raise BadData(f"{reason}: fetch the file again, or choose another by model.file") from None
+        raise BadData(f"{reason}: fetch the file again, or choose another by model.file") from error
 
 
 def _unwritable(folder: Path, error: Exception) -> StorageError:

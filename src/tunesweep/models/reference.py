@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ def _linear(_: ModelConfig, size: int, classes: int) -> Reference:
 def _mlp(model: ModelConfig, size: int, classes: int) -> Reference:
     widths = [size * size, *model.hidden]
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
         layers[f"linear{index}"] = nn.Linear(inputs, outputs)
         layers[f"relu{index}"] = nn.ReLU()
     return Reference(nn.Sequential(layers), widths[-1], classes)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tunesweep.config import ModelConfig
+from tunesweep.data import hub
 from tunesweep.data.location import file_digest
 from tunesweep.errors import BadConfig, require, suggest
 from tunesweep.models import gguf
@@ -23,7 +24,6 @@ INDEX = "model.safetensors.index.json"
 # What a tokenizer, and a chat or a generation by default, is made of.
 SPEECH = ("*token*.json", "vocab.*", "merges.txt", "*.model", "chat_template.*", "generation_config.json")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-HUB_TIMEOUT = 5  # seconds; a sweep that cannot start must say so at once
 
 
 def locate(model: ModelConfig) -> Path | None:
@@ -150,7 +150,7 @@ def _readable(model: ModelConfig, path: Path) -> Path:
 def _json(model: ModelConfig, path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         reason = f"{path.name} of model.source={model.source} is no JSON object ({error})"
         raise BadConfig(f"{reason}: fetch it again") from None
 
@@ -212,7 +212,7 @@ def _ask_hub(model: ModelConfig, copy: str | None) -> str:
     from huggingface_hub import HfApi
 
     api = HfApi()
-    info = api.model_info(model.source, revision=model.revision, timeout=HUB_TIMEOUT)
+    info = api.model_info(model.source, revision=model.revision, timeout=hub.TIMEOUT)
     if info.gated and info.sha != copy:
         api.auth_check(model.source)  # anybody may see a gated model's page, not its files
     return str(info.sha)

@@ -12,7 +12,14 @@ from tunesweep.errors import BadConfig
 from tunesweep.models import sources
 
 # What tokenizers keep for fine-tuning; an unknown token is better than end-of-text, which must be learned.
-_SPARE = ("<|finetune_right_pad_id|>", "<pad>", "[PAD]", "<unk>", "<|reserved_special_token_0|>", "<|endoftext|>")
+_SPARE = (
+    "<|finetune_right_pad_id|>",
+    "<pad>",
+    "[PAD]",
+    "<unk>",
+    "<|reserved_special_token_0|>",
+    "<|endoftext|>",
+)
 
 
 def load_tokenizer(model: ModelConfig, cache: Path) -> Any:

@@ -172,14 +172,15 @@ def select(store: Store, scope: Scope) -> tuple[str, list[Row], int]:
     if scope.all:
         rows = sorted(map(Row.from_record, store.records()), key=_by_kind)
         return "all", narrow(rows, scope.where), 0
-    sweep_id, data = _sweep(store, scope.sweep)
+    sweep_id, data = find_sweep(store, scope.sweep)
     points = data.get("points") or {}
     records = [store.get(name) or _absent(sweep_id, name, points) for name in data["members"]]
     rows = [Row.from_record(record) for record in records]
     return sweep_id, narrow(rows, scope.where), int(data.get("duplicates") or 0)
 
 
-def _sweep(store: Store, wanted: str | None) -> tuple[str, dict[str, Any]]:
+def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Return the id and the file of a sweep: the named one, or the last."""
     known = store.sweeps()
     if not known:
         raise StorageError(

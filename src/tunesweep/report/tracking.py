@@ -60,7 +60,7 @@ def mirror_sweep(plan: Plan) -> str | None:
         data = [[row.get(column) for column in columns] for row in rows]
         run.log({"comparison": wandb.Table(columns=columns, data=data)})
 
-    problem = _session(
+    return _session(
         runtime.wandb,
         Path(runtime.store),
         send,
@@ -71,16 +71,14 @@ def mirror_sweep(plan: Plan) -> str | None:
         tags=[f"sweep:{plan.sweep_id}", "comparison"],
         job_type="comparison",
     )
-    if problem:
-        log.warning(problem)
-    return problem
 
 
 def _session(
     settings: WandbConfig, store: Path, send: Callable[[Any], None], exit_code: int, **run: Any
 ) -> str | None:
     """Open a W&B run, send, and always finish it with the exit code of what it mirrors."""
-    if settings.mode == "disabled":
+    mode: Any = settings.mode
+    if mode == "disabled":
         return None
     try:
         import wandb
@@ -90,7 +88,7 @@ def _session(
         session = wandb.init(
             project=settings.project,
             entity=settings.entity,
-            mode=settings.mode,
+            mode=mode,
             dir=str(store),
             reinit="create_new",  # a second init in one process would return the first run
             settings=wandb.Settings(silent=True, console="off"),
@@ -101,7 +99,9 @@ def _session(
         finally:
             session.finish(exit_code=exit_code)
     except Exception as error:  # whatever the mirror throws must not cost the result
-        return f"W&B ({settings.mode}) could not be written: {type(error).__name__}: {error}"
+        problem = f"W&B ({mode}) could not be written: {type(error).__name__}: {error}"
+        log.warning(problem)
+        return problem
     return None
 
 

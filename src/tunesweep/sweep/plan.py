@@ -85,7 +85,13 @@ def _identify(points: Sequence[Planned]) -> None:
             known[files] = identity.fingerprints(config)
         point.model_fingerprint, point.data_fingerprint = known[files]
         point.run_id = identity.run_id(config, point.model_fingerprint, point.data_fingerprint)
-        point.name = " ".join(planned.overrides) or "defaults"
+        point.name = _name(planned.overrides)
+
+
+def _name(overrides: Sequence[str]) -> str:
+    """Return a point in the words of its command, without those on where and how it is carried out."""
+    words = [word for word in overrides if not word.lstrip("+~").startswith(("runtime.", "runtime="))]
+    return " ".join(words) or "defaults"
 
 
 def _sort_in(plan: Plan, point: Planned) -> None:

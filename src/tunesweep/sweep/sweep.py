@@ -16,6 +16,8 @@ from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
 from tunesweep.sweep.plan import Plan, Planned
 
+NO_RECORD = "the launcher returned and left no record"
+
 
 class Sweep:
     """Writes down what a sweep consists of, and shows what came of it, however it ended."""
@@ -30,14 +32,19 @@ class Sweep:
         self.console.print(announcement(self.plan), soft_wrap=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         report(self.plan.store, self.plan.sweep_id)
         if self.plan.todo:
             mirror_sweep(self.plan)
 
     def _frozen(self) -> dict[str, object]:
         """Return the file of the sweep: its members with their frozen configs (R1)."""
-        points = {i: {"name": p.config.runtime.point.name, "config": asdict(p.config)} for i, p in self.plan.members.items()}
+        points = {
+            i: {"name": p.config.runtime.point.name, "config": asdict(p.config)}
+            for i, p in self.plan.members.items()
+        }
         return {
             "sweep_id": self.plan.sweep_id,
             "started": self.started,
@@ -47,12 +54,12 @@ class Sweep:
             "points": points,
         }
 
-    def recover(self, errors: Mapping[str, str]) -> None:
+    def recover(self, errors: Mapping[str, str], otherwise: str = NO_RECORD) -> None:
         """Give every point that left no record of its own one that says so."""
         for point in self.plan.todo:
-            record, error = self.plan.store.get(point.run_id), errors[point.run_id]
+            record, error = self.plan.store.get(point.run_id), errors.get(point.run_id)
             if record is None or (error and not record.failed):
-                self._record_loss(point, error or "the launcher returned and left no record")
+                self._record_loss(point, error or otherwise)
 
     def _record_loss(self, point: Planned, message: str) -> None:
         try:
@@ -66,13 +73,18 @@ class Sweep:
         failed = {run_id: record for run_id, record in records.items() if record is None or record.failed}
         if not failed:
             return
-        lines = [f"{len(failed)} of {len(records)} runs failed; the same command runs again what may succeed:"]
+        lines = [
+            f"{len(failed)} of {len(records)} runs failed; the same command runs again what may succeed:"
+        ]
         lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
         raise SweepFailed("\n".join(lines))
 
     def _describe(self, run_id: str, record: RunRecord | None) -> str:
         name = self.plan.members[run_id].config.runtime.point.name
-        failure = (record.failure if record else None) or {"class": "lost", "message": "no record was written"}
+        failure = (record.failure if record else None) or {
+            "class": "lost",
+            "message": "no record was written",
+        }
         return f"{name}: {failure['class']}: {failure['message']}"
 
 
@@ -82,7 +94,9 @@ def announcement(plan: Plan) -> str:
     if plan.duplicates:
         parts.append(f"{plan.duplicates} duplicates (they differ only in what their method ignores)")
     if plan.refused:
-        parts.append(f"{len(plan.refused)} failed their integrity checks (runtime.force=true runs them again)")
+        parts.append(
+            f"{len(plan.refused)} failed their integrity checks (runtime.force=true runs them again)"
+        )
     return ", ".join([*parts, f"{len(plan.finished)} finished, {len(plan.todo)} to do"])
 
 

