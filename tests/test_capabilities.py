@@ -74,18 +74,20 @@ ALLOWED = [
 def test_an_impossible_point_is_refused(
     make_config: Make, words: list[str], reason: str, remedy: str
 ) -> None:
-    found = list(problems(make_config(*words)))
+    config = make_config(*words)
+    found = list(problems(config))
     assert len(found) == 1
     assert reason in found[0]
     assert remedy in found[0].split(": ", 1)[1]
     with pytest.raises(BadConfig, match=r".+: .+"):
-        check(make_config(*words))
+        check(config)
 
 
 @pytest.mark.parametrize("words", ALLOWED, ids=[" ".join(words) for words in ALLOWED])
 def test_a_possible_point_is_not(make_config: Make, words: list[str]) -> None:
-    assert list(problems(make_config(*words))) == []
-    check(make_config(*words))
+    config = make_config(*words)
+    assert list(problems(config)) == []
+    check(config)
 
 
 def test_every_rule_is_among_the_cases(make_config: Make) -> None:

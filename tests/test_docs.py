@@ -54,6 +54,10 @@ FILES: dict[str, str | bytes] = {
         json.dumps({"review": row.split(",")[0], "stars": row.split(",")[1]}) + "\n" for row in ROWS
     ),
     "mine.label": "".join(f"{row.split(',')[1]}: {row.split(',')[0]}\n" for row in ROWS),
+    "trec/train_5500.label": "".join(f"{'AB'[n % 2]}:fine What is {n} \xe9?\n" for n in range(24)).encode(
+        "latin-1"
+    ),
+    "trec/TREC_10.label": "A:fine What is it?\nB:fine Who is it?\n",
     "pairs.jsonl": "".join(
         json.dumps({"premise": row, "hypothesis": "so", "label": row[0]}) + "\n" for row in ROWS
     ),
@@ -84,6 +88,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work where a user of the documentation would: with the files, the model and the methods it names."""
     monkeypatch.chdir(tmp_path)
     for name, content in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
     pd.read_csv(tmp_path / "mine.csv").to_parquet(tmp_path / "mine.parquet")
     (tmp_path / "my_model").mkdir()
@@ -232,7 +237,9 @@ SNIPPETS = {
 
 @pytest.mark.parametrize("kind", SNIPPETS)
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # a snippet may be short
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's own call
+@pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
+)  # PEFT's own call
 def test_the_lines_that_load_an_adapter_give_the_predictions_of_the_run(
     kind: str, make_config: Any, folder: Path
 ) -> None:

@@ -99,6 +99,10 @@ def test_the_suggestions_are_options_only(command: CommandLine) -> None:
     assert said.endswith("head_only, lora, qlora; did you mean 'lora'?")
 
 
+def test_a_wrong_sweep_without_m_is_not_mistaken_for_a_single_run(command: CommandLine) -> None:
+    assert "trian is not an option" in command("lora.r=4,8", "trian.lr=1").said
+
+
 @pytest.mark.parametrize("flag", ["--no-such-flag", "-q"])
 def test_an_unknown_flag_is_refused(command: CommandLine, flag: str) -> None:
     out = command(flag)

@@ -20,6 +20,8 @@ from tunesweep.models import sources
 
 Make = Callable[..., RunConfig]
 
+_COMPOSED: dict[tuple[str, ...], RunConfig] = {}
+
 
 def listed(text: str) -> list[str]:
     return text.split()
@@ -107,31 +109,43 @@ def name_of(config: RunConfig, model: str = "m", data: str = "d") -> str:
     return identity.run_id(config, model, data)
 
 
-def test_every_field_of_the_schema_is_decided_on(make_config: Make) -> None:
-    assert sorted(leaves(make_config())) == sorted(COUNTS + COUNTS_NOT)
+@pytest.fixture
+def point(make_config: Make) -> Make:
+    """Compose each command once: what follows changes copies."""
+
+    def make(*words: str) -> RunConfig:
+        if words not in _COMPOSED:
+            _COMPOSED[words] = make_config(*words)
+        return deepcopy(_COMPOSED[words])
+
+    return make
+
+
+def test_every_field_of_the_schema_is_decided_on(point: Make) -> None:
+    assert sorted(leaves(point())) == sorted(COUNTS + COUNTS_NOT)
 
 
 @pytest.mark.parametrize("key", COUNTS)
-def test_what_can_change_a_number_changes_the_id(make_config: Make, key: str) -> None:
-    config = make_config(f"readout={READOUTS.get(key, 'head')}")
+def test_what_can_change_a_number_changes_the_id(point: Make, key: str) -> None:
+    config = point(f"readout={READOUTS.get(key, 'head')}")
     assert name_of(changed(config, key)) != name_of(config)
 
 
 @pytest.mark.parametrize("key", COUNTS_NOT)
-def test_what_changes_no_number_leaves_the_id(make_config: Make, key: str) -> None:
-    config = make_config()
+def test_what_changes_no_number_leaves_the_id(point: Make, key: str) -> None:
+    config = point()
     other = changed(config, key)
     assert other != config
     assert name_of(other) == name_of(config)
 
 
 @pytest.mark.parametrize("key", READOUTS)
-def test_what_a_readout_does_not_look_at_leaves_the_id(make_config: Make, key: str) -> None:
-    config = make_config("readout=head")
+def test_what_a_readout_does_not_look_at_leaves_the_id(point: Make, key: str) -> None:
+    config = point("readout=head")
     assert name_of(changed(config, key)) == name_of(config)
 
 
-def test_the_lora_group_counts_for_methods_that_refer_to_it_alone(make_config: Make) -> None:
+def test_the_lora_group_counts_for_methods_that_refer_to_it_alone(point: Make) -> None:
     for method, differ in (("lora", True), ("dora", True), ("full", False), ("bitfit", False)):
         for words in (
             "lora.r=4",
@@ -140,53 +154,51 @@ def test_the_lora_group_counts_for_methods_that_refer_to_it_alone(make_config: M
             "lora.rslora=true",
             "lora.targets=all_linear",
         ):
-            one, other = make_config(f"method={method}"), make_config(f"method={method}", words)
+            one, other = point(f"method={method}"), point(f"method={method}", words)
             assert (name_of(one) != name_of(other)) is differ, (method, words)
 
 
-def test_two_methods_are_two_runs(make_config: Make) -> None:
+def test_two_methods_are_two_runs(point: Make) -> None:
     methods = ("lora", "dora", "qlora", "full", "head_only", "bitfit")
-    assert len({name_of(make_config(f"method={method}", "train.lr=1e-3")) for method in methods}) == len(
-        methods
-    )
+    assert len({name_of(point(f"method={method}", "train.lr=1e-3")) for method in methods}) == len(methods)
 
 
-def test_alpha_by_default_is_alpha_given(make_config: Make) -> None:
-    assert name_of(make_config("lora.r=4")) == name_of(make_config("lora.r=4", "lora.alpha=8"))
-    assert name_of(make_config("lora.r=4")) != name_of(make_config("lora.r=4", "lora.alpha=4"))
+def test_alpha_by_default_is_alpha_given(point: Make) -> None:
+    assert name_of(point("lora.r=4")) == name_of(point("lora.r=4", "lora.alpha=8"))
+    assert name_of(point("lora.r=4")) != name_of(point("lora.r=4", "lora.alpha=4"))
 
 
-def test_a_budget_taken_or_given_is_the_same(make_config: Make) -> None:
-    given = make_config("method=full", "train.lr=5e-5", "train.epochs=2", "train.warmup=0.06")
-    assert name_of(make_config("method=full")) == name_of(given)
+def test_a_budget_taken_or_given_is_the_same(point: Make) -> None:
+    given = point("method=full", "train.lr=5e-5", "train.epochs=2", "train.warmup=0.06")
+    assert name_of(point("method=full")) == name_of(given)
 
 
-def test_target_modules_are_a_set(make_config: Make) -> None:
-    one, other = (make_config(f"lora.target_modules=[{m}]") for m in ("query,value", "value,query"))
+def test_target_modules_are_a_set(point: Make) -> None:
+    one, other = (point(f"lora.target_modules=[{m}]") for m in ("query,value", "value,query"))
     assert name_of(one) == name_of(other)
-    assert name_of(one) != name_of(make_config("lora.target_modules=[query]"))
+    assert name_of(one) != name_of(point("lora.target_modules=[query]"))
 
 
-def test_the_order_of_classes_is_not_a_set(make_config: Make) -> None:
-    one, other = (make_config(f"dataset.labels=[{names}]") for names in ("fresh,rotten", "rotten,fresh"))
+def test_the_order_of_classes_is_not_a_set(point: Make) -> None:
+    one, other = (point(f"dataset.labels=[{names}]") for names in ("fresh,rotten", "rotten,fresh"))
     assert name_of(one) != name_of(other)
 
 
-def test_a_model_that_reads_pictures_ignores_the_encoding(make_config: Make) -> None:
+def test_a_model_that_reads_pictures_ignores_the_encoding(point: Make) -> None:
     words = ("dataset=digits", "model=mlp", "method=full")
-    assert name_of(make_config(*words, "encoding=binary_flat")) == name_of(make_config(*words))
+    assert name_of(point(*words, "encoding=binary_flat")) == name_of(point(*words))
     text = ("dataset=digits", "model=minilm")
-    assert name_of(make_config(*text, "encoding=binary_flat")) != name_of(make_config(*text))
+    assert name_of(point(*text, "encoding=binary_flat")) != name_of(point(*text))
 
 
-def test_seed_acts_through_the_seeds(make_config: Make) -> None:
-    assert name_of(make_config("seed=1")) != name_of(make_config())
-    both = make_config("seed=1", "seeds.init=0", "seeds.data=0")
-    assert name_of(both) == name_of(make_config())
+def test_seed_acts_through_the_seeds(point: Make) -> None:
+    assert name_of(point("seed=1")) != name_of(point())
+    both = point("seed=1", "seeds.init=0", "seeds.data=0")
+    assert name_of(both) == name_of(point())
 
 
-def test_content_recipe_and_libraries_count(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = make_config()
+def test_content_recipe_and_libraries_count(point: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = point()
     found = {name_of(config), name_of(config, model="other"), name_of(config, data="other")}
     monkeypatch.setattr(identity, "RECIPE", identity.RECIPE + 1)
     found.add(name_of(config))
@@ -195,12 +207,10 @@ def test_content_recipe_and_libraries_count(make_config: Make, monkeypatch: pyte
     assert len(found) == 5
 
 
-def test_a_patch_release_of_a_library_leaves_the_id(
-    make_config: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = name_of(make_config())
+def test_a_patch_release_of_a_library_leaves_the_id(point: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = name_of(point())
     monkeypatch.setattr(identity, "version", lambda name: ".".join(version(name).split(".")[:2]) + ".99")
-    assert name_of(make_config()) == before
+    assert name_of(point()) == before
 
 
 def test_an_id_is_a_hash_of_canonical_json() -> None:

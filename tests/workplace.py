@@ -17,7 +17,10 @@ from tunesweep.scoring import autocast
 from tunesweep.silence import quiet_libraries
 from tunesweep.store import Store
 
-FEW = ("dataset.limit.train=64", "dataset.limit.select=16", "dataset.limit.test=48", "train.epochs=1")
+FEW = (
+    *("dataset.limit.train=32", "dataset.limit.select=8", "dataset.limit.test=24"),
+    *("encoding.max_length=48", "train.epochs=1"),
+)
 DIGITS = ("dataset=digits", "method=full", "train.precision=fp32")
 
 
@@ -38,6 +41,12 @@ def attached(config: RunConfig) -> Iterator[stages.Workplace]:
     with at_work(config) as work:
         stages.load_network(work)
         yield work
+
+
+def load(config: RunConfig) -> None:
+    """Come as far as an attached network, or fail."""
+    with attached(config):
+        pass
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -39,7 +37,6 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
         _fail(record, kind, _sentence(kind, cause), _log(error))
     _finish(record, store)
     if record.failure and record.failure["class"] == "interrupted":
-        _listen()
         raise KeyboardInterrupt
     return record
 
@@ -121,10 +118,3 @@ def _log(error: BaseException) -> str:
     """Return the end of the traceback."""
     lines = "".join(traceback.format_exception(error)).splitlines()
     return "\n".join(lines[-LOG_LINES:])
-
-
-def _listen() -> None:
-    """Hear Ctrl-C again: Lightning goes deaf to it after the first."""
-    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if deaf and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,7 @@ from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import IntegrityError
 from tunesweep.metrics import probabilities
+from tunesweep.models.backbone import four_bit_layers
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import score
 
@@ -81,9 +82,9 @@ def check_adapter(state: dict[str, torch.Tensor]) -> float:
 
 def check_four_bit(network: nn.Module, config: RunConfig) -> int:
     """Fail unless a quantised base still is; return the number of 4-bit layers."""
-    layers = [m for m in network.modules() if type(m).__name__ == "Linear4bit"]
     if config.method.quantisation != "nf4":
         return 0
+    layers = four_bit_layers(network)
     if not layers or any(layer.weight.dtype != torch.uint8 for layer in layers):
         raise IntegrityError("the base is no longer held in 4 bits: it was cast or merged on the way")
     return len(layers)

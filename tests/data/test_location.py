@@ -32,7 +32,7 @@ def test_a_digest_is_remembered_until_the_file_changes(
     path, cache = write(tmp_path, "a.bin", b"one"), tmp_path / "cache"
     os.utime(path, (1, 1))
     assert file_digest(path, cache) == hashlib.sha256(b"one").hexdigest()
-    monkeypatch.setattr(location, "_sha256", lambda _: "read again")
+    monkeypatch.setattr(location, "content_digest", lambda _: "read again")
     assert file_digest(path, cache) == hashlib.sha256(b"one").hexdigest()
     path.write_bytes(b"two")
     assert file_digest(path, cache) == "read again"

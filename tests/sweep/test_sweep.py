@@ -23,13 +23,13 @@ Words = Sequence[Sequence[str]]
 
 
 class Bad:
-    """Hydra's own launcher, of which only the first jobs come to something."""
+    """Hydra's own launcher, of which only some jobs come to something."""
 
-    def __init__(self, inner: Any, jobs: int, error: Exception | None) -> None:
+    def __init__(self, inner: Any, jobs: slice, error: Exception | None) -> None:
         self.inner, self.jobs, self.error = inner, jobs, error
 
     def launch(self, words: Words, initial_job_idx: int) -> Sequence[JobReturn]:
-        returns: Sequence[JobReturn] = self.inner.launch(words[: self.jobs], initial_job_idx)
+        returns: Sequence[JobReturn] = self.inner.launch(words[self.jobs], initial_job_idx)
         if self.error:
             raise self.error
         return returns
@@ -37,10 +37,10 @@ class Bad:
 
 @pytest.fixture
 def break_launcher(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let the launcher carry out so many jobs, and then raise or say nothing."""
+    """Let the launcher carry out these jobs alone, and then raise or say nothing of the others."""
     original = plugin._launcher
 
-    def set_up(jobs: int, error: Exception | None = None) -> None:
+    def set_up(jobs: slice, error: Exception | None = None) -> None:
         monkeypatch.setattr(plugin, "_launcher", lambda *given: Bad(original(*given), jobs, error))
 
     return set_up
@@ -183,16 +183,30 @@ def test_a_forced_job_that_raises_does_not_keep_the_old_success(command: Command
 def test_a_launcher_that_says_nothing_of_a_job_leaves_a_lost_record(
     command: CommandLine, break_launcher: Callable[..., None]
 ) -> None:
-    break_launcher(jobs=2)
+    break_launcher(slice(2))
     out = command(*RANKS)
     assert classes(command) == {"lora.r=2": "succeeded", "lora.r=4": "succeeded", "lora.r=8": "lost"}
     assert (out.status, "lora.r=8: lost: the launcher returned" in out.said) == (1, True)
 
 
+def test_an_error_is_not_put_down_to_another_job_where_one_is_missing(
+    command: CommandLine, break_launcher: Callable[..., None]
+) -> None:
+    def die(config: RunConfig) -> RunRecord:
+        if config.lora.r == 8:
+            raise RuntimeError("no device left")
+        return succeed(config)
+
+    command.task = die
+    break_launcher(slice(1, None))
+    command(*RANKS)
+    assert classes(command) == {"lora.r=2": "lost", "lora.r=4": "succeeded", "lora.r=8": "lost"}
+
+
 def test_a_launcher_that_dies_keeps_what_was_finished(
     command: CommandLine, break_launcher: Callable[..., None]
 ) -> None:
-    break_launcher(jobs=1, error=RuntimeError("a worker was killed"))
+    break_launcher(slice(1), error=RuntimeError("a worker was killed"))
     out = command(*RANKS)
     assert classes(command) == {"lora.r=2": "succeeded", "lora.r=4": "lost", "lora.r=8": "lost"}
     assert "lora.r=8: lost: the launcher ended with RuntimeError: a worker was killed" in out.said

@@ -69,7 +69,7 @@ def _wrap(network: Readout, config: RunConfig) -> None:
         arguments["modules_to_save"] = list(config.model.head)
     assert config.method.peft is not None
     peft_config = build_peft(config.method.peft, arguments)
-    _check_targets(network.body, config, list(peft_config.target_modules or ()))
+    _check_targets(network.body, config, sorted(peft_config.target_modules or ()))
     network.body = get_peft_model(network.body, peft_config)
 
 

