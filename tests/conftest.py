@@ -32,9 +32,10 @@ def make_config(tmp_path: Path, cache: Path) -> Callable[..., RunConfig]:
 
     def make(*overrides: str) -> RunConfig:
         GlobalHydra.instance().clear()
-        words = [f"runtime.store={tmp_path / 'store'}", f"runtime.cache={cache}", "runtime.wandb.mode=disabled"]
+        words = [f"runtime.store={tmp_path / 'store'}", f"runtime.cache={cache}", "runtime.threads=1"]
+        words += ["runtime.wandb.mode=disabled", "runtime.progress=false"]
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("config", overrides=[*words, "runtime.threads=1", "runtime.progress=false", *overrides])
+            cfg = compose("config", overrides=[*words, *overrides])
         cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
         return door.to_run_config(cfg)
 

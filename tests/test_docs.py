@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import shlex
@@ -21,10 +20,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
+from typer.main import get_command
 
+from documented_files import FILES
 from hydra_plugins.tunesweep._points import points
-from tunesweep import capabilities, door
+from tunesweep import capabilities, door, identity
 from tunesweep.build import build
+from tunesweep.cli import app
 from tunesweep.config import RunConfig
 from tunesweep.data.readers import load
 from tunesweep.run import run
@@ -36,32 +38,6 @@ PAGES = {str(p.relative_to(ROOT)): p.read_text() for p in [*ROOT.glob("*.md"), *
 # What each group of conf/ may be swept over; the rest of conf/ is Hydra's own.
 GROUPS = sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name != "hydra")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
-ROWS = [f"{word} {place},{star}" for word, star in (("fine", "good"), ("dull", "bad")) for place in range(12)]
-CSV = "review,stars\n" + "\n".join(ROWS) + "\n"
-# The files that commands in the documentation name; a user has files of their own.
-FILES: dict[str, str | bytes] = {
-    "mine.csv": CSV,
-    "more.csv": CSV,
-    "mine.csv.gz": gzip.compress(CSV.encode()),
-    "semicolons.csv": CSV.replace(",", ";"),
-    "latin.csv": CSV.replace("fine", "élégant").encode("latin-1"),
-    "ratings.csv": "review,stars\n" + "".join(f"text {n},{(1, 2, 3, 5)[n % 4]}\n" for n in range(40)),
-    "grouped.csv": "review,stars,film\n" + "".join(f"{row},{n % 6}\n" for n, row in enumerate(ROWS)),
-    "mine.txt": CSV.replace(",", "\t"),
-    "mine.tsv": "".join(f'{row.split(",")[1]}\tsaid "{row.split(",")[0]}"\n' for row in ROWS),
-    "mine.jsonl": "".join(
-        json.dumps({"review": row.split(",")[0], "stars": row.split(",")[1]}) + "\n" for row in ROWS
-    ),
-    "mine.label": "".join(f"{row.split(',')[1]}: {row.split(',')[0]}\n" for row in ROWS),
-    "trec/train_5500.label": "".join(f"{'AB'[n % 2]}:fine What is {n} \xe9?\n" for n in range(24)).encode(
-        "latin-1"
-    ),
-    "trec/TREC_10.label": "A:fine What is it?\nB:fine Who is it?\n",
-    "pairs.jsonl": "".join(
-        json.dumps({"premise": row, "hypothesis": "so", "label": row[0]}) + "\n" for row in ROWS
-    ),
-}
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -147,11 +123,20 @@ def test_there_are_commands_to_test() -> None:
     assert len(commands()) > 25
 
 
+def test_the_commands_that_ask_about_runs_have_the_options_named() -> None:
+    known = {name: {o for p in c.params for o in p.opts} for name, c in get_command(app).commands.items()}
+    asked = [
+        line.split() for _, block in blocks("bash") for line in block.splitlines() if line[:9] == "tunesweep"
+    ]
+    assert {name for _, name, *_ in asked} == set(known)
+    for _, name, *words in asked:
+        assert {word for word in words if word.startswith("--")} <= known[name]
+
+
 def test_the_documented_counts_of_points_are_right(folder: Path) -> None:
-    runs = {
-        json.dumps([c.method.peft, c.method.name, c.lora.r if c.runtime.point.uses_lora else None])
-        for c in compose(["-m", "method=full,lora", "lora.r=4,8,16"], folder)
-    }
+    planned = compose(["-m", "method=full,lora", "lora.r=4,8,16"], folder)
+    runs = {identity.run_id(config, "same weights", "same data") for config in planned}
+    assert len(planned) == 6
     assert len(runs) == 4
     assert "this command plans four runs, not six" in README
 

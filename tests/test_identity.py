@@ -49,7 +49,7 @@ COUNTS = listed(
 COUNTS_NOT = listed(
     """
     model.name model.source model.revision model.file model.target_modules model.width model.max_length
-    model.trust_remote_code
+    model.trust_remote_code model.budget
     method.name method.budget.lr method.budget.epochs method.budget.warmup method.budget.source
     lora.r lora.alpha lora.dropout lora.rslora lora.targets lora.target_modules
     dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.revision

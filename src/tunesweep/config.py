@@ -26,6 +26,16 @@ def _fraction(owner: str, **values: float) -> None:
 
 
 @dataclass
+class Budget:
+    """Default rate, epochs and warm-up, and where the numbers come from."""
+
+    lr: float = MISSING
+    epochs: int = MISSING
+    warmup: float = MISSING
+    source: str = MISSING
+
+
+@dataclass
 class ModelConfig:
     """A backbone, and where its weights come from."""
 
@@ -43,21 +53,12 @@ class ModelConfig:
     pooling: str = "cls"  # what `readout.pooling=auto` means
     hidden: list[int] = field(default_factory=list)  # layer widths of a built-in reference model
     trust_remote_code: bool = False
+    budget: Budget | None = None  # of a model that begins at random: stands in for the method's own
 
     def __post_init__(self) -> None:
         require(self.family, FAMILIES, "model.family")
         require(self.dtype, ("float32", "bfloat16"), "model.dtype")
         require(self.pooling, ("cls", "last", "mean"), "model.pooling")
-
-
-@dataclass
-class Budget:
-    """A method's own defaults, and where the numbers were published."""
-
-    lr: float = MISSING
-    epochs: int = MISSING
-    warmup: float = MISSING
-    source: str = MISSING
 
 
 @dataclass

@@ -51,7 +51,7 @@ def _values(override: Override) -> Iterator[Any]:
 
 
 def to_run_config(cfg: DictConfig) -> RunConfig:
-    """Return one point as dataclasses, validated, with the method's own budget where none was given."""
+    """Return one point as dataclasses, validated, with the published budget where none was given."""
     names = [item.name for item in fields(RunConfig)]
     _refuse_unread("", cfg, [*(item.name for item in fields(AppConfig)), "hydra"])
     try:
@@ -80,8 +80,8 @@ def _refuse_unread(path: str, found: Iterable[Any], known: list[str]) -> None:
 
 
 def settle(config: RunConfig) -> RunConfig:
-    """Fill what is null in `train` from the method's own budget."""
-    train, budget = config.train, config.method.budget
+    """Fill what is null in `train` from the budget of the method, or of a model that begins at random."""
+    train, budget = config.train, config.model.budget or config.method.budget
     config.runtime.point.lr_by_hand = config.runtime.point.lr_by_hand or train.lr is not None
     train.lr = budget.lr if train.lr is None else train.lr
     train.epochs = budget.epochs if train.epochs is None else train.epochs

@@ -50,7 +50,7 @@ class SweepFailed(TunesweepError):
 
 def suggest(value: object, options: Iterable[object]) -> str:
     """Return the options as text, and the nearest one when there is one."""
-    names = [str(option) for option in options]
+    names = ["null" if option is None else str(option) for option in options]
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"one of {', '.join(names)}{hint}"

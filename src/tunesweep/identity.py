@@ -26,6 +26,7 @@ _NOT_IDENTITY = {
         "width",
         "max_length",
         "trust_remote_code",
+        "budget",
         "target_modules",
     ),
     "method": ("name", "budget"),

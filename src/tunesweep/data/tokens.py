@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
@@ -65,20 +65,16 @@ def _write(
     columns: dict[str, list[Any]] = {"text": first, "index": list(range(len(texts)))}
     if texts and not isinstance(texts[0], str):
         columns["pair"] = [text[1] for text in texts]
-    part = path.with_suffix(f".{os.getpid()}.part")
+    rows, texts_only = datasets.Dataset.from_dict(columns), [name for name in columns if name != "index"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = datasets.Dataset.from_dict(columns)
-        rows.map(
-            call, batched=True, remove_columns=[c for c in columns if c != "index"], cache_file_name=str(part)
-        )
-        part.replace(path)
+        with TemporaryDirectory(dir=path.parent) as folder:  # what a failed write leaves goes with it
+            part = Path(folder) / path.name
+            rows.map(call, batched=True, remove_columns=texts_only, cache_file_name=str(part))
+            part.replace(path)
     except OSError as error:
-        raise StorageError(
-            f"token ids cannot be written to {path.parent}: {error.strerror or error}"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise StorageError(f"token ids cannot be written to {path.parent}: {reason}") from error
 
 
 def _tokenizer_call(tokenizer: Any, length: int, prompt: str | None) -> Callable[..., dict[str, list[Any]]]:

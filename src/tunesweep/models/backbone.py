@@ -219,5 +219,5 @@ def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
         name, found, wanted = other[0]
         raise BadConfig(
             f"model.source={config.model.source} has {len(other)} tensors of another shape than its config "
-            f"says ({name} is {list(found)}, not {list(wanted)}): its weights and config.json do not belong together"
+            f"says ({name} is {list(found)}, not {list(wanted)}): give weights and config.json of one model"
         )

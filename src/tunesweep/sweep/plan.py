@@ -52,6 +52,7 @@ def make_plan(points: Sequence[Planned]) -> Plan:
     store = _common_store(points)
     store.check_writable()
     _identify(points)
+    _name(points)
     members: dict[str, Planned] = {}
     for point in points:
         members.setdefault(point.run_id, point)
@@ -85,13 +86,20 @@ def _identify(points: Sequence[Planned]) -> None:
             known[files] = identity.fingerprints(config)
         point.model_fingerprint, point.data_fingerprint = known[files]
         point.run_id = identity.run_id(config, point.model_fingerprint, point.data_fingerprint)
-        point.name = _name(planned.overrides)
 
 
-def _name(overrides: Sequence[str]) -> str:
-    """Return a point in the words of its command, without those on where and how it is carried out."""
-    words = [word for word in overrides if not word.lstrip("+~").startswith(("runtime.", "runtime="))]
-    return " ".join(words) or "defaults"
+def _name(points: Sequence[Planned]) -> None:
+    """Name each point by the words of its command: those that tell it apart, where there are several."""
+    words = [[word for word in planned.overrides if not _where(word)] for planned in points]
+    shared = set.intersection(*map(set, words)) if len(points) > 1 else set()
+    for planned, own in zip(points, words, strict=True):
+        name = " ".join(word for word in own if word not in shared)
+        planned.config.runtime.point.name = name or "defaults"
+
+
+def _where(word: str) -> bool:
+    """Whether a word is on where and how a point is carried out."""
+    return word.lstrip("+~").startswith(("runtime.", "runtime="))
 
 
 def _sort_in(plan: Plan, point: Planned) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from rich.console import Console
 
 from tunesweep.config import RunConfig
-from tunesweep.errors import StorageError, SweepFailed
+from tunesweep.errors import StorageError, SweepFailed, TunesweepError
 from tunesweep.record import RunRecord
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
@@ -35,7 +35,10 @@ class Sweep:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        report(self.plan.store, self.plan.sweep_id)
+        try:
+            report(self.plan.store, self.plan.sweep_id)
+        except TunesweepError as failure:  # the list of failed points, or Ctrl-C, matters more
+            self.console.print(str(failure), soft_wrap=True, markup=False)
         if self.plan.todo:
             mirror_sweep(self.plan)
 

@@ -1,0 +1,93 @@
+"""Which examples meet in a batch: every one once an epoch, in another order each time, padded little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesweep.data.batches import GlobalBatches, ImageCollator, TextCollator, by_length
+
+
+def made(
+    n: int, batch: int = 32, micro: int | None = None, seed: int = 0, bucketing: bool = True
+) -> GlobalBatches:
+    lengths = np.random.default_rng(9).integers(1, 100, n).tolist()
+    return GlobalBatches(lengths, batch, micro or batch, seed, bucketing)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.integers(0, 5))
+def test_every_example_once_and_the_partial_batch_last(n, batch, micro, bucketing, seed):
+    batches = GlobalBatches([1 + i % 17 for i in range(n)], batch, min(micro, batch), seed, bucketing)
+    epoch = list(batches)
+    assert sorted(index for part in epoch for index in part) == list(range(n))
+    assert len(epoch) == len(batches)
+    steps = [epoch[i : i + batches.accumulation] for i in range(0, len(epoch), batches.accumulation)]
+    sizes = [sum(map(len, step)) for step in steps]
+    assert sizes == [batch] * (n // batch) + [n % batch] * (n % batch > 0)
+    # The shares of a step's micro-batches, which Lightning divides by `accumulation`, add up to one mean.
+    for number, step in enumerate(steps):
+        first = number * batches.accumulation
+        shares = [batches.share(first + i, len(part)) for i, part in enumerate(step)]
+        assert sum(shares) / batches.accumulation == pytest.approx(1)
+
+
+def test_epochs_differ_and_seeds_repeat_them():
+    one, same, other = made(200), made(200), made(200, seed=1)
+    first, second = list(one), list(one)
+    assert first != second
+    assert first != list(other)
+    assert [list(same), list(same)] == [first, second]
+
+
+def test_micro_batches_cut_the_same_global_batches():
+    whole, cut = list(made(72)), list(made(72, micro=12))
+    assert [len(part) for part in cut] == [12, 12, 8, 12, 12, 8, 8]
+    assert [[*cut[0], *cut[1], *cut[2]], [*cut[3], *cut[4], *cut[5]], cut[6]] == whole
+
+
+def padding(batches: GlobalBatches) -> float:
+    lengths = [batches.lengths[part] for part in batches]
+    return sum(part.max() * len(part) for part in lengths) / batches.lengths.sum()
+
+
+def test_bucketing_saves_padding_and_still_mixes():
+    assert padding(made(2000)) < 1.1
+    assert padding(made(2000, bucketing=False)) > 1.7
+    batches = made(2000)
+    together = [frozenset(part) for part in batches]
+    assert not set(together) & {frozenset(part) for part in batches}
+
+
+def test_scoring_goes_from_long_to_short():
+    assert by_length([3, 9, 1, 9], 3) == [[1, 3, 0], [2]]
+
+
+ROWS = [
+    {"input_ids": [5, 6, 7], "token_type_ids": [0, 0, 1], "index": 2},
+    {"input_ids": [8], "token_type_ids": [0], "index": 0},
+]
+
+
+def test_a_text_batch_is_padded_and_masked_on_the_right():
+    batch = TextCollator(99, np.array([10, 11, 12]))(ROWS)
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 99, 99]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["token_type_ids"].tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert batch["index"].tolist() == [2, 0]
+    assert batch["labels"].tolist() == [12, 10]
+    assert "labels" not in TextCollator(99, None)(ROWS)
+
+
+def test_a_real_token_that_equals_pad_is_not_masked():
+    batch = TextCollator(5, None)([{"input_ids": [5, 6], "index": 0}])
+    assert batch["attention_mask"].tolist() == [[1, 1]]
+
+
+def test_pictures_are_scaled_to_one():
+    batch = ImageCollator((0.0, 16.0), np.array([3]))([{"image": [[0, 8], [16, 4]], "index": 0}])
+    expected = torch.tensor([[[[0.0, 0.5], [1.0, 0.25]]]])
+    assert torch.equal(batch["pixels"], expected)
+    assert batch["labels"].tolist() == [3]
