@@ -6,7 +6,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow lint format bench clean
+.PHONY: help setup demo train sweep report test test-slow lint format bench docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -48,6 +48,11 @@ format: setup ## rewrite the code in the project's style
 
 bench: setup ## measure starts of the command line and time per step (medians)
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/step.py
+
+docs: setup ## build the documentation as a site, offline, into site/
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove caches and build folders; records, weights and .venv stay
 	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -68,7 +68,7 @@ def test_every_method_has_a_budget_with_its_source(make_config: Make, path: Path
     assert 0 < config.train.lr <= 0.1
     assert config.train.epochs >= 1
     assert 0 <= config.train.warmup < 1
-    assert any(mark in config.method.budget.source for mark in ("arXiv:", "conf/method/"))
+    assert any(mark in config.method.budget.source for mark in ("arXiv:", "conf/method/", "docs/"))
 
 
 def test_the_defaults_are_the_main_sweep_with_one_point(make_config: Make) -> None:

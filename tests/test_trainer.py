@@ -35,7 +35,7 @@ def test_accumulation_equals_one_large_batch(make_config, weighting, micro):
     """72 rows make two whole batches and one of eight; 12 does not even divide 32."""
     words = (*MLP, "train.epochs=2", f"train.class_weights={weighting}")
     whole, parts = weights(make_config(*words)), weights(make_config(*words, f"runtime.micro_batch={micro}"))
-    assert difference(whole, parts) < 1e-6
+    assert difference(whole, parts) < 5e-6  # sums in another order, through Adam, which divides by their size
     other = weights(make_config(*words, "train.batch_size=8"))
     assert difference(whole, other) > 1e-4
 

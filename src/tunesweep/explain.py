@@ -69,6 +69,8 @@ def _unknown_key(match: re.Match[str], cause: BaseException) -> str:
     part = key.removeprefix(f"{path}.").split(".")[0]
     # Hydra composes a sweep once without the groups that it sweeps: a key of theirs alone is not there yet.
     open_ended = OmegaConf.get_type(node) is dict
+    if open_ended and not len(node):
+        return f"{key} is not there yet: to add it, write ++{key}=VALUE"
     hint = f" (for a key that only a swept option has, write ++{key})" if open_ended else ""
     return f"{key} is not an option: {path or 'the command'} takes {suggest(part, _names(node))}{hint}"
 

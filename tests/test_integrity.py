@@ -1,0 +1,223 @@
+"""Each check fails when it should: here everything it guards against is done on purpose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunesweep import integrity, stages
+from tunesweep.data.batches import TextCollator
+from tunesweep.data.module import SealedLabels
+from tunesweep.errors import IntegrityError
+from tunesweep.methods.artefact import trained_state
+from tunesweep.models import backbone
+from tunesweep.run import run
+from workplace import DIGITS, FEW, attached, learn, trained
+
+FP32 = (*FEW, "train.precision=fp32", "train.lr=5e-3")
+
+
+def parameter(work: stages.Workplace, *words: str) -> torch.nn.Parameter:
+    """Return the first parameter whose name has all the words."""
+    return next(p for name, p in work.network.named_parameters() if all(word in name for word in words))
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora", "head_only"])
+def test_one_bit_of_a_frozen_weight_is_noticed(make_config, method):
+    with attached(make_config(f"method={method}", *FEW)) as work:
+        frozen = sum(not p.requires_grad for p in work.network.parameters())
+        assert integrity.check_base(work.base, work.network) == frozen
+        weight = parameter(work, "layer.3.", "output.dense", "weight").data.view(-1).view(torch.uint8)
+        weight[100] ^= 1
+        with pytest.raises(IntegrityError, match=r"1 frozen tensors changed in training, .*layer\.3\."):
+            integrity.check_base(work.base, work.network)
+
+
+def test_a_frozen_weight_that_is_gone_is_noticed(make_config):
+    with attached(make_config("method=lora", *FEW)) as work:
+        del work.network.body.base_model.model.bert.pooler.dense.bias
+        with pytest.raises(IntegrityError, match=r"1 frozen tensors changed .*pooler\.dense\.bias"):
+            integrity.check_base(work.base, work.network)
+
+
+def test_the_digest_of_a_tensor_is_of_its_bytes():
+    layer = torch.nn.Linear(3, 2)
+    before = integrity.digests(layer)
+    assert before == integrity.digests(layer)
+    with torch.no_grad():
+        layer.bias[0] = torch.nextafter(layer.bias[0], torch.tensor(9.0))
+    after = integrity.digests(layer)
+    assert [name for name in before if before[name] != after[name]] == ["bias"]
+
+
+def test_an_adapter_that_was_never_trained_is_noticed(make_config):
+    with attached(make_config("method=lora", *FEW)) as work:
+        state = trained_state(work.network)
+        with pytest.raises(IntegrityError, match="changed none of its weights"):
+            integrity.check_trained(work.untrained, state, work.config)
+        with pytest.raises(IntegrityError, match="norm is zero"):
+            integrity.check_adapter(state)
+        learn(work, steps=2)
+        state = trained_state(work.network)
+        low = [value for name, value in state.items() if "lora_B" in name]
+        assert integrity.check_adapter(state) == pytest.approx(
+            float(torch.cat([v.flatten() for v in low]).norm())
+        )
+        moved = torch.cat([(state[name] - work.untrained[name]).flatten() for name in state]).norm()
+        assert integrity.check_trained(work.untrained, state, work.config) == pytest.approx(float(moved))
+
+
+def test_weights_that_are_no_numbers_are_noticed(make_config):
+    with attached(make_config("method=lora", *FEW)) as work:
+        state = trained_state(work.network)
+        next(iter(state.values())).view(-1)[0] = float("nan")
+        with pytest.raises(IntegrityError, match=r"not finite: lower train\.lr"):
+            integrity.check_trained(work.untrained, state, work.config)
+
+
+def test_a_base_that_is_no_longer_in_four_bits_is_noticed(make_config):
+    with attached(make_config("method=qlora", *FEW)) as work:
+        assert integrity.check_four_bit(work.network, work.config) == 37
+        layer = backbone.four_bit_layers(work.network)[5]
+        layer.weight = torch.nn.Parameter(torch.zeros(384, 384), requires_grad=False)
+        with pytest.raises(IntegrityError, match="no longer held in 4 bits"):
+            integrity.check_four_bit(work.network, work.config)
+    with attached(make_config("method=lora", *FEW)) as work:
+        assert integrity.check_four_bit(work.network, work.config) == 0
+        work.config.method.quantisation = "nf4"
+        with pytest.raises(IntegrityError, match="no longer held in 4 bits"):
+            integrity.check_four_bit(work.network, work.config)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_batch_without_its_mask_is_noticed(make_config, monkeypatch, precision):
+    words = ("method=lora", *FEW, "train.lr=5e-3", f"train.precision={precision}", "encoding.max_length=128")
+    with trained(make_config(*words)) as work:
+        found = integrity.check_batch_size(work.network, work.data, work.config)
+        assert found["batch_size_change"] < integrity.LIMITS[precision]
+        assert found["batch_size_flipped"] <= 1
+        complete = TextCollator.__call__
+
+        def careless(self: TextCollator, rows: Any) -> Any:
+            batch = complete(self, rows)
+            del batch["attention_mask"]
+            return batch
+
+        monkeypatch.setattr(TextCollator, "__call__", careless)
+        if precision == "fp32":
+            with pytest.raises(IntegrityError, match="padding or attention mask is wrong"):
+                integrity.check_batch_size(work.network, work.data, work.config)
+        else:  # 16 bits hide a small error; the number is reported
+            wrong = integrity.LIMITS | {"bf16": 2 * found["batch_size_change"]}
+            monkeypatch.setattr(integrity, "LIMITS", wrong)
+            with pytest.raises(IntegrityError):
+                integrity.check_batch_size(work.network, work.data, work.config)
+
+
+def edited(folder: Path, change: Any) -> None:
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def without_head(tensors: dict[str, torch.Tensor]) -> None:
+    for name in [name for name in tensors if "classifier" in name]:
+        del tensors[name]
+
+
+def tampered(tensors: dict[str, torch.Tensor]) -> None:
+    for name in tensors:
+        if "lora_B" in name:
+            tensors[name] *= 3
+
+
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")
+@pytest.mark.parametrize("change", [without_head, tampered])
+def test_an_artefact_that_is_not_the_trained_model_is_noticed(make_config, change):
+    with trained(make_config("method=lora", *FP32)) as work:
+        stages.save(work)
+        stages.check_artefact(work)
+        assert work.record.integrity["reload_change"] < 1e-6
+        edited(work.artefact, change)
+        with pytest.raises(IntegrityError, match="gives other predictions when loaded again"):
+            stages.check_artefact(work)
+
+
+def test_an_artefact_that_lacks_a_promised_tensor_is_noticed(make_config):
+    with trained(make_config("method=bitfit", *FP32)) as work:
+        stages.save(work)
+        path = work.artefact / "trained.safetensors"
+        state = load_file(path)
+        wanted = len(state)
+        del state["body.classifier.bias"]
+        save_file(state, path)
+        with pytest.raises(IntegrityError, match=f"holds {wanted - 1} tensors where {wanted} were promised"):
+            stages.check_artefact(work)
+
+
+def test_a_reload_may_not_flip_one_label():
+    class Bf16:
+        class train:  # noqa: N801
+            precision = "bf16"
+
+    saved, again = np.array([[0.0, 0.001], [2.0, 0.0]]), np.array([[0.001, 0.0], [2.0, 0.0]])
+    with pytest.raises(IntegrityError, match="1 of 2 labels differ"):
+        integrity.check_reload(saved, again, Bf16)  # type: ignore[arg-type]
+    assert integrity.check_reload(saved, saved, Bf16) == 0  # type: ignore[arg-type]
+
+
+NAMES = ["ant", "bee", "cat"]
+
+
+@pytest.mark.parametrize("shift", [1, 2])
+def test_permuted_labels_are_named_with_the_permutation(shift):
+    """Class `c` was written down as class `c + shift`, and the model still finds the truth."""
+    confusion = np.zeros((3, 3), dtype=int)
+    for truth in range(3):
+        confusion[(truth + shift) % 3, truth] = 30
+    fits = ", ".join(f"{NAMES[(truth + shift) % 3]} -> {NAMES[truth]}" for truth in range(3))
+    with pytest.raises(IntegrityError) as caught:
+        integrity.check_labels(confusion.tolist(), NAMES)
+    said = str(caught.value)
+    assert "accuracy 0.000 is far below chance (0.333): labels permuted?" in said
+    listed = re.findall(r"\w+ -> \w+", said)
+    assert sorted(listed) == sorted(fits.split(", "))
+    assert said.endswith("would give 1.000")
+
+
+@pytest.mark.parametrize(
+    "confusion", [[[10, 12], [11, 9]], [[0, 3], [2, 0]], [[50, 0], [50, 0]], [[90, 10], [10, 90]]]
+)
+def test_chance_is_no_permutation(confusion):
+    integrity.check_labels(confusion, ["a", "b"])
+
+
+def test_a_run_on_permuted_test_labels_fails_and_says_how(make_config, monkeypatch):
+    honest = SealedLabels.open
+    monkeypatch.setattr(SealedLabels, "open", lambda self: (honest(self) + 3) % 10)
+    words = ("train.lr=0.01", "train.epochs=4", "dataset.limit.train=600", "dataset.limit.test=300")
+    record = run(make_config("model=logistic", *DIGITS, *words))
+    assert record.failure is not None
+    assert record.failure["class"] == "integrity"
+    assert "labels permuted?" in record.failure["message"]
+    pairs = dict(pair.split(" -> ") for pair in re.findall(r"\d -> \d", record.failure["message"]))
+    assert pairs == {str((digit + 3) % 10): str(digit) for digit in range(10)}
+    assert record.metrics == {}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("method=lora", *FEW, "train.lr=1e20"), ("model=mlp", *DIGITS, "train.lr=1e30", "train.epochs=1")],
+)
+def test_a_loss_without_end_is_a_failure_of_its_own_class(make_config, words):
+    record = run(make_config(*words))
+    assert record.failure is not None
+    assert record.failure["class"] == "diverged", record.failure
+    assert "train.lr=1e+" in record.failure["message"]
