@@ -35,7 +35,7 @@ OPTIONS = r"""  dataset=files dataset.name=trec dataset.format=lines dataset.cha
 """
 SWEEPS = (
     f"-m method=lora,qlora readout=head,linear \\\n{OPTIONS}",
-    f"-m method=head_only readout=head,linear train.lr=1e-3,1e-2,1e-1 \\\n{OPTIONS}",
+    f"-m method=head_only readout=head,linear train.lr=1e-3,1e-2,3e-2,1e-1 \\\n{OPTIONS}",
 )
 
 Key = tuple[str, str]  # method, readout
@@ -51,7 +51,7 @@ Model: {model}, seed {seed}, {epochs} epochs for every row.
 {commands}
 ```
 
-The adapters keep their default rate. The probe is given an advantage: its rate is the best of three on the
+The adapters keep their default rate. The probe is given an advantage: its rate is the best of four on the
 select split, for each readout. `readout=head` is the architecture's own head, which for this model reads
 the first token through a layer that its training for sentence similarity did not use; `readout=linear`
 reads the mean over all tokens, which that training did use.

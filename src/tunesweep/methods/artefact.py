@@ -57,9 +57,12 @@ def load(network: Readout, config: RunConfig, folder: Path) -> None:
         return
     from peft import PeftModel
 
-    network.body = PeftModel.from_pretrained(network.body, str(folder))
-    if network.head is not None:
-        network.head.load_state_dict(load_file(str(folder / HEAD)))
+    try:
+        network.body = PeftModel.from_pretrained(network.body, str(folder))
+        if network.head is not None:
+            network.head.load_state_dict(load_file(str(folder / HEAD)))
+    except (KeyError, RuntimeError) as error:  # PEFT and torch on a tensor that is not in the file
+        raise IntegrityError(f"{folder} does not hold all that was trained: {error}") from error
 
 
 def size(folder: Path) -> int:

@@ -1,0 +1,102 @@
+"""Progress: bars on a terminal, a line an epoch elsewhere, nothing when not wanted."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesweep.config import Point
+from tunesweep.progress import title
+from tunesweep.run import run
+from workplace import DIGITS
+
+LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=3")
+NAME = "lora.target_modules=[query,value] seed=0"
+SCRIPT = """
+import sys
+sys.path[:0] = [{tests!r}]
+from conftest import ROOT
+from hydra import compose, initialize_config_dir
+from tunesweep import door
+with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    config = door.to_run_config(compose("config", overrides={overrides!r}))
+point = config.runtime.point
+point.index, point.total, point.name = 2, 3, {name!r}
+from tunesweep.run import run
+record = run(config)
+print("STATUS", record.status, flush=True)
+"""
+
+
+def test_a_point_says_which_of_how_many_it_is():
+    assert title(Point(name="seed=1", index=2, total=6)) == "[2/6] seed=1"
+    assert title(Point(name="seed=1")) == "seed=1"
+
+
+def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
+    config = make_config(*LOGISTIC, "runtime.progress=true")
+    config.runtime.point.name, config.runtime.point.index, config.runtime.point.total = NAME, 1, 2
+    record = run(config)
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    expected = [
+        f"[1/2] {NAME}: epoch {e['epoch']} of 3, train loss {e['train_loss']:.3f}, "
+        f"select accuracy {e['accuracy']:.3f}"
+        for e in record.history
+    ]
+    assert captured.err.splitlines() == expected
+
+
+def test_nothing_is_printed_when_not_wanted(make_config, capfd):
+    assert run(make_config(*LOGISTIC)).status == "succeeded"
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def on_a_terminal(tmp_path: Path, *words: str) -> tuple[str, str]:
+    """Run a point with a pseudo-terminal for errors and a pipe for output; return both texts."""
+    overrides = [*LOGISTIC, f"runtime.store={tmp_path}", "runtime.wandb.mode=disabled", "runtime.threads=1"]
+    script = SCRIPT.format(tests=str(Path(__file__).parent), overrides=[*overrides, *words], name=NAME)
+    terminal, end = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "160"}
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, env=environment, text=True) as process:
+        os.close(end)
+        shown = "".join(chunks(terminal))
+        assert process.stdout is not None
+        printed = process.stdout.read()
+    os.close(terminal)
+    return shown, printed
+
+
+def chunks(terminal: int) -> Any:
+    """Yield what is written until the other end closes, which Linux reports as an error."""
+    while True:
+        try:
+            block = os.read(terminal, 4096)
+        except OSError:
+            return
+        if not block:
+            return
+        yield block.decode(errors="replace")
+
+
+@pytest.mark.parametrize("words", [(), ("train.lr=1e30",)])
+def test_on_a_terminal_bars_come_and_go(tmp_path, words):
+    shown, printed = on_a_terminal(tmp_path, *words)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert "sweep" in plain
+    assert f"[2/3] {NAME}" in plain  # brackets and all
+    assert "1/3" in plain
+    assert printed.split() == ["STATUS", "failed" if words else "succeeded"]  # no bar in a pipe
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is back
+    assert shown.rstrip().endswith("\x1b[2K")  # and the last lines are erased
+    if not words:
+        assert re.search(r"train loss \d\.\d{3}, select accuracy 0\.\d{3}", plain)
