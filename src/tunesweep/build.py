@@ -23,9 +23,12 @@ def locate(target: str) -> Any:
     check_target(target)
     module, _, name = target.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise BadConfig(f"_target_={target} does not exist: {error}") from None
+    if not inspect.isclass(found):
+        raise BadConfig(f"_target_={target} is no class: name one")
+    return found
 
 
 def build(spec: Mapping[str, Any], **extra: Any) -> Any:

@@ -28,7 +28,7 @@ RULES = (
         ),
     ),
     Rule(
-        lambda c: c.method.trains != ".*" and not c.method.quantisation and c.model.family == "vision",
+        lambda c: not c.method.full and not c.method.quantisation and c.model.family == "vision",
         lambda c: (
             f"method={c.method.name} adapts pretrained weights, and model={c.model.name} starts "
             "from none: use method=full"

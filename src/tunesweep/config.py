@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +16,8 @@ SPLITS = ("train", "select", "test")
 
 def _positive(owner: str, **values: float | None) -> None:
     for key, value in values.items():
-        if value is not None and value <= 0:
-            raise BadConfig(f"{owner}.{key}={value} must be above zero")
+        if value is not None and not 0 < value < math.inf:
+            raise BadConfig(f"{owner}.{key}={value} must be a number above zero")
 
 
 def _fraction(owner: str, **values: float) -> None:
@@ -47,7 +48,7 @@ class ModelConfig:
     dtype: str = "float32"  # what a frozen base is held in under bf16 training
     head: list[str] = field(default_factory=lambda: ["classifier"])  # modules that no checkpoint carries
     target_modules: dict[str, list[str]] = field(default_factory=dict)
-    width: int | None = None  # narrowest layer an adapter may sit on; null reads the model's config.json
+    width: int | None = None  # narrowest layer an adapter may sit on; used where no config.json is at hand
     max_length: int | None = None  # longest input in tokens; null: no limit known
     pad: str | None = None  # PAD token; null picks one that is not the end-of-text token
     pooling: str = "cls"  # what `readout.pooling=auto` means
@@ -70,6 +71,11 @@ class MethodConfig:
     quantisation: str | None = None  # nf4
     peft: dict[str, Any] | None = None  # `_target_` of a PEFT config, and its arguments
     budget: Budget = field(default_factory=Budget)
+
+    @property
+    def full(self) -> bool:
+        """Whether every weight is trained."""
+        return self.trains == ".*"
 
     def __post_init__(self) -> None:
         require(self.quantisation, (None, "nf4"), "method.quantisation")
@@ -183,8 +189,8 @@ class TrainConfig:
         require(self.precision, ("bf16", "fp32"), "train.precision")
         require(self.monitor, ("accuracy", "macro_f1", "loss"), "train.monitor")
         require(self.class_weights, (None, "balanced"), "train.class_weights")
-        if self.weight_decay < 0:
-            raise BadConfig(f"train.weight_decay={self.weight_decay} must not be negative")
+        if not 0 <= self.weight_decay < math.inf:
+            raise BadConfig(f"train.weight_decay={self.weight_decay} must be a number, and not negative")
 
 
 @dataclass
@@ -227,7 +233,7 @@ class RuntimeConfig:
     eval_batch_size: int = 64
     gradient_checkpointing: bool = False
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
-    keep: str | None = None  # metrics, adapter, all; null: adapter, for full fine-tuning metrics
+    keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
     force: bool = False
     progress: bool = True
     wandb: WandbConfig = field(default_factory=WandbConfig)
@@ -237,7 +243,7 @@ class RuntimeConfig:
         _positive("runtime", threads=self.threads, micro_batch=self.micro_batch)
         _positive("runtime", eval_batch_size=self.eval_batch_size)
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
-        require(self.keep, (None, "metrics", "adapter", "all"), "runtime.keep")
+        require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")
 
@@ -249,6 +255,11 @@ class Seeds:
     init: int = II("seed")
     data: int = II("seed")
     split: int = 0
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if isinstance(value, int) and not 0 <= value < 2**32:
+                raise BadConfig(f"seeds.{key}={value} must be a whole number from 0 to {2**32 - 1}")
 
 
 @dataclass

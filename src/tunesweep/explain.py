@@ -8,10 +8,11 @@ from collections.abc import Callable
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from tunesweep.errors import TunesweepError, suggest
 
-EXPECTED = (TunesweepError, HydraException, OmegaConfBaseException)
+EXPECTED = (TunesweepError, HydraException, OmegaConfBaseException, YAMLError)
 _KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false", "ListConfig": "a list"}
 
 
@@ -23,6 +24,8 @@ def explain(error: BaseException) -> str:
         return _unreadable(error.override)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _unknown_choice(error)
+    if isinstance(error, YAMLError):
+        return f"a configuration file is no YAML: {' '.join(str(error).split())}"
     cause = _cause(error)
     text = f"{error}\n{cause}"
     for pattern, sentence in _SENTENCES:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tunesweep.config import RunConfig
 from tunesweep.data import location
+from tunesweep.errors import BadData
 from tunesweep.models import sources
 
 RECIPE = 1  # raised when the meaning of training changes, so that older numbers are not taken for new ones
@@ -66,12 +67,6 @@ def _sorted_sets(value: Any) -> Any:
     }
 
 
-def fingerprints(config: RunConfig) -> tuple[str, str]:
-    """Return the content hashes of the model's files and of the data's."""
-    cache = Path(config.runtime.cache)
-    return sources.fingerprint(config.model, cache), location.fingerprint(config.dataset, cache)
-
-
 def run_id(config: RunConfig, model: str, data: str) -> str:
     """Return 16 hexadecimal digits that stand for a point."""
     libraries = {name: ".".join(version(name).split(".")[:2]) for name in LIBRARIES}
@@ -85,12 +80,36 @@ def run_id(config: RunConfig, model: str, data: str) -> str:
     return digest(inputs)
 
 
-def identify(config: RunConfig) -> None:
-    """Set the run id of a point that no planner has seen."""
-    point = config.runtime.point
-    if not point.run_id:
-        point.model_fingerprint, point.data_fingerprint = fingerprints(config)
-        point.run_id = run_id(config, point.model_fingerprint, point.data_fingerprint)
+Known = dict[str, str]
+
+
+def identify(config: RunConfig, known: Known | None = None) -> None:
+    """Set fingerprints and run id, and pin hub ids to the commits they stand for now.
+
+    `known` remembers fingerprints from point to point: files are hashed, and the hub is asked, once.
+    """
+    point, cache, known = config.runtime.point, Path(config.runtime.cache), {} if known is None else known
+    if point.run_id:  # a planner has been here
+        return
+    model_key, data_key = digest(asdict(config.model)), digest(asdict(config.dataset))
+    if model_key not in known:
+        known[model_key] = sources.fingerprint(config.model, cache)
+    if data_key not in known:
+        known[data_key] = location.fingerprint(config.dataset, cache)
+    point.model_fingerprint, point.data_fingerprint = known[model_key], known[data_key]
+    point.run_id = run_id(config, point.model_fingerprint, point.data_fingerprint)
+    config.model.revision = sources.pinned(config.model, point.model_fingerprint)
+    config.dataset.revision = location.pinned(config.dataset)
+
+
+def check_unchanged(config: RunConfig) -> None:
+    """Refuse data that are no longer what the point was planned for."""
+    now = location.fingerprint(config.dataset, Path(config.runtime.cache))
+    if now != config.runtime.point.data_fingerprint:
+        raise BadData(
+            f"a file of dataset={config.dataset.name} has changed since the sweep was planned: "
+            "start the command again"
+        )
 
 
 def sweep_id(run_ids: list[str]) -> str:

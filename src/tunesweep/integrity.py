@@ -12,12 +12,16 @@ from torch import nn
 from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import IntegrityError
+from tunesweep.methods.attach import is_head
 from tunesweep.metrics import probabilities
-from tunesweep.models.backbone import four_bit_layers
+from tunesweep.models.backbone import base_dtype, four_bit_layers
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import score
 
 SAMPLE = 32  # examples scored at batch 1 and at batch B
+# The same weights give the same numbers on a CPU; on a GPU kernels may add up in another order.
+RELOAD_LIMITS = {"cpu": 1e-6, "cuda": 3e-3}
+CHANGE = "batch_size_change"
 LIMITS = {"fp32": 1e-4, "bf16": 0.03}  # largest change in a label's probability
 
 
@@ -54,27 +58,31 @@ def check_base(before: dict[str, str], network: nn.Module) -> int:
 
 def check_trained(
     before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], config: RunConfig
+) -> dict[str, float]:
+    """Fail when the adapter or the head learned nothing, or is not finite; return how far each moved."""
+    moved = {}
+    for part, wanted in (("adapter", False), ("head", True)):
+        names = [name for name in before if is_head(name, config) is wanted]
+        if names:
+            moved[f"{part}_change"] = _distance(before, after, names, f"method={config.method.name}, {part}")
+    return moved
+
+
+def _distance(
+    before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], names: list[str], part: str
 ) -> float:
-    """Fail when nothing was learned or a number is not finite; return the norm of the change."""
-    norm = float(sum(((after[name] - before[name]).double() ** 2).sum() for name in before) ** 0.5)
+    norm = float(sum(((after[name] - before[name]).double() ** 2).sum() for name in names) ** 0.5)
     if not np.isfinite(norm):
-        raise IntegrityError(f"method={config.method.name} left weights that are not finite: lower train.lr")
+        raise IntegrityError(f"{part}: the weights are not finite after training: lower train.lr")
     if norm == 0:
-        raise IntegrityError(
-            f"method={config.method.name} changed none of its weights: no gradient reached them"
-        )
+        raise IntegrityError(f"{part}: training changed none of its weights: no gradient reached them")
     return norm
 
 
-def adapter_norm(state: dict[str, torch.Tensor]) -> float:
-    """Return the norm of the trained tensors that start at zero in PEFT's methods, or of all of them."""
-    zero_start = {name: value for name, value in state.items() if ".lora_B." in name} or state
-    return float(sum((value.double() ** 2).sum() for value in zero_start.values()) ** 0.5)
-
-
 def check_adapter(state: dict[str, torch.Tensor]) -> float:
-    """Fail when an adapter does nothing; return its norm."""
-    norm = adapter_norm(state)
+    """Fail when an adapter does nothing; return the norm of what starts at zero, or of all that is trained."""
+    zero_start = [value for name, value in state.items() if ".lora_B." in name] or list(state.values())
+    norm = float(sum((value.double() ** 2).sum() for value in zero_start) ** 0.5)
     if norm == 0:
         raise IntegrityError("the adapter's norm is zero: it was never trained")
     return norm
@@ -91,27 +99,42 @@ def check_four_bit(network: nn.Module, config: RunConfig) -> int:
 
 
 def check_batch_size(network: Readout, data: DataModule, config: RunConfig) -> dict[str, float]:
-    """Fail when probabilities depend on batch size or padding (R11); return the largest change."""
-    precision = config.train.precision
-    sizes = (1, config.runtime.eval_batch_size)
+    """Fail when probabilities depend on batch size or padding (R11); return the largest change.
+
+    Where the base is held in 32 bits it is also asked there, because in bf16 a forgotten mask can hide
+    among rounding errors.
+    """
+    exact = base_dtype(config) == torch.float32 and not config.method.quantisation
+    own = config.train.precision
+    found = _compare_batch_sizes(network, data, config, own)
+    if exact and own != "fp32":
+        found["batch_size_change_fp32"] = _compare_batch_sizes(network, data, config, "fp32")[CHANGE]
+    return found
+
+
+def _compare_batch_sizes(
+    network: Readout, data: DataModule, config: RunConfig, precision: str
+) -> dict[str, float]:
+    sizes = (1, max(config.runtime.eval_batch_size, SAMPLE))
     alone, together = (
         probabilities(score(network, data.sample_dataloader(SAMPLE, size), precision)) for size in sizes
     )
     change = float(np.abs(alone - together).max())
     flipped = int((alone.argmax(1) != together.argmax(1)).sum())
-    if change > LIMITS[precision] or flipped > 1:
+    # Two nearly equal labels of a hardly trained head swap at the smallest change: no sign of padding.
+    if change > LIMITS[precision] or (flipped > 1 and change > LIMITS["fp32"]):
         raise IntegrityError(
             f"probabilities change by {change:.2g} and {flipped} of {len(alone)} labels flip between "
             f"batch sizes 1 and {sizes[1]} (limit {LIMITS[precision]}): padding or attention mask is wrong"
         )
-    return {"batch_size_change": change, "batch_size_flipped": flipped}
+    return {CHANGE: change, "batch_size_flipped": flipped}
 
 
-def check_reload(saved: np.ndarray, reloaded: np.ndarray, config: RunConfig) -> float:
+def check_reload(saved: np.ndarray, reloaded: np.ndarray, device: torch.device) -> float:
     """Fail when the saved artefact, on a fresh base, does not give the same predictions (R9)."""
     change = float(np.abs(probabilities(saved) - probabilities(reloaded)).max())
     flipped = int((saved.argmax(1) != reloaded.argmax(1)).sum())
-    if change > LIMITS[config.train.precision] / 10 or flipped:
+    if flipped or change > RELOAD_LIMITS[device.type]:
         raise IntegrityError(
             "the saved artefact gives other predictions when loaded again: "
             f"{flipped} of {len(saved)} labels differ, probabilities by up to {change:.2g}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax, softmax
-from sklearn.metrics import classification_report, confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 Array = np.ndarray
 
@@ -52,17 +52,23 @@ def quick(logits: Array, labels: Array) -> dict[str, float]:
 def full(logits: Array, labels: Array, names: Sequence[str]) -> dict[str, Any]:
     """Return the scores of a row; `per_class` by name, `confusion` [true, predicted]."""
     predicted, classes = logits.argmax(axis=1), np.arange(len(names))
-    report = classification_report(
-        labels, predicted, labels=classes, target_names=list(names), output_dict=True, zero_division=0
-    )
-    scores, present = quick(logits, labels), [names[i] for i in np.unique(labels)]
+    scores, per_class = quick(logits, labels), by_class(labels, predicted, names)
+    present = [names[i] for i in np.unique(labels)]
     return {
         "n": len(labels),
         "accuracy": scores["accuracy"],
         "macro_f1": scores["macro_f1"],
-        "balanced_accuracy": float(np.mean([report[name]["recall"] for name in present])),
+        "balanced_accuracy": float(np.mean([per_class[name]["recall"] for name in present])),
         "log_loss": scores["loss"],
         "calibration_error": calibration_error(probabilities(logits), labels),
-        "per_class": {name: {k: float(v) for k, v in report[name].items()} for name in names},
+        "per_class": per_class,
         "confusion": confusion_matrix(labels, predicted, labels=classes).tolist(),
     }
+
+
+def by_class(labels: Array, predicted: Array, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return precision, recall, f1-score and support of each class, by name."""
+    columns = precision_recall_fscore_support(labels, predicted, labels=range(len(names)), zero_division=0)
+    keys = ("precision", "recall", "f1-score", "support")
+    rows = zip(*columns, strict=True)
+    return {n: dict(zip(keys, map(float, row), strict=True)) for n, row in zip(names, rows, strict=True)}

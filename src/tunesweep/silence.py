@@ -21,6 +21,11 @@ def quiet_libraries() -> Iterator[None]:
     """Let libraries speak only of errors, and drop the warnings named above."""
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    import datasets
+    import transformers
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
     with warnings.catch_warnings():
         for message in _WARNINGS:
             warnings.filterwarnings("ignore", message=message)

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from pytorch_lightning import seed_everything
 
-from tunesweep import integrity, metrics, predictions
+from tunesweep import identity, integrity, metrics, predictions
 from tunesweep.config import RunConfig
-from tunesweep.data.location import file_digest
+from tunesweep.data.location import content_digest
 from tunesweep.data.module import DataModule
+from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
 from tunesweep.memory import MemoryWatch, bound_kernel_caches
 from tunesweep.methods import artefact
@@ -40,6 +41,7 @@ class Workplace:
     base: dict[str, str]  # digests of the weights as loaded
     untrained: dict[str, torch.Tensor]  # what will be trained, as it was
     logits: np.ndarray  # of the test split
+    labels: np.ndarray
 
     def __init__(self, config: RunConfig, store: Store, record: RunRecord) -> None:
         self.config, self.store, self.record = config, store, record
@@ -60,11 +62,12 @@ class Workplace:
 
 
 def prepare(work: Workplace) -> None:
-    """Choose the device and seed everything, before a model exists (R17)."""
+    """Choose the device, and say where the numbers come from."""
     bound_kernel_caches()
     work.device = choose_device(work.config.runtime)
-    work.record.provenance = provenance(work.device, work.config.runtime.point.executor)
-    seed_everything(work.config.seeds.init, verbose=False)
+    point = work.config.runtime.point
+    work.record.provenance = provenance(work.device, point.executor)
+    work.record.provenance["model_fingerprint"] = point.model_fingerprint
 
 
 def load_data(work: Workplace) -> None:
@@ -73,13 +76,16 @@ def load_data(work: Workplace) -> None:
     if config.model.family != "vision":
         tokenizer = load_tokenizer(config.model, Path(config.runtime.cache))
         known = tokenizer_fingerprint(tokenizer)
+    identity.check_unchanged(config)
     work.data = DataModule(config, tokenizer, known)
     work.record.data = work.data.description() | {"fingerprint": config.runtime.point.data_fingerprint}
     work.record.encoding = work.data.encoding_description()
+    work.record.warnings += warnings(work.record.data, work.record.encoding)
 
 
 def load_network(work: Workplace) -> None:
-    """Load the backbone, remember what it was, and attach the method."""
+    """Seed everything, load the backbone, remember what it was, and attach the method (R17)."""
+    seed_everything(work.config.seeds.init, verbose=False)
     work.network = build_network(work.config, work.data, work.device)
     work.base = integrity.digests(work.network)
     attach(work.network, work.config)
@@ -109,12 +115,9 @@ def train(work: Workplace) -> None:
 def evaluate(work: Workplace) -> None:
     """Score the test split; its labels are read here, once."""
     work.logits = score(work.network, work.data.test_dataloader(), work.config.train.precision)
-    labels = work.data.test_labels.open()
-    work.record.metrics["test"] = metrics.full(work.logits, labels, work.data.names)
+    work.labels = work.data.test_labels.open()
+    work.record.metrics["test"] = metrics.full(work.logits, work.labels, work.data.names)
     work.record.metrics["protocol"] = {"metric": "accuracy", "split": "test", "chosen_on": "select"}
-    path = work.store.path("predictions", work.run_id).with_suffix(".parquet")
-    predictions.write(path, work.data.splits.test.ids, labels, work.logits, work.data.names)
-    work.record.artefacts["predictions"] = work.store.relative(path)
 
 
 def check_network(work: Workplace) -> None:
@@ -122,7 +125,7 @@ def check_network(work: Workplace) -> None:
     state = artefact.trained_state(work.network)
     work.record.integrity = {
         "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
-        "change_norm": integrity.check_trained(work.untrained, state, work.config),
+        **integrity.check_trained(work.untrained, state, work.config),
         "adapter_norm": integrity.check_adapter(state),
         "four_bit_layers": integrity.check_four_bit(work.network, work.config),
         **integrity.check_batch_size(work.network, work.data, work.config),
@@ -143,27 +146,25 @@ def check_artefact(work: Workplace) -> None:
     fresh = build_network(work.config, work.data, work.device)
     artefact.load(fresh, work.config, work.artefact)
     again = score(fresh.to(work.device), work.data.test_dataloader(), work.config.train.precision)
-    work.record.integrity["reload_change"] = integrity.check_reload(work.logits, again, work.config)
+    work.record.integrity["reload_change"] = integrity.check_reload(work.logits, again, work.device)
 
 
 def keep(work: Workplace) -> None:
-    """Move what is to stay into the store, and note its digests for `tunesweep verify`."""
+    """Put what is to stay into the store, and note its digests for `tunesweep verify`."""
+    path = work.store.path("predictions", work.run_id)
+    predictions.write(path, work.data.splits.test.ids, work.labels, work.logits, work.data.names)
+    work.record.artefacts["predictions"] = work.store.relative(path)
     if keeps_weights(work.config):
         folder = work.store.path("adapters", work.run_id)
         shutil.rmtree(folder, ignore_errors=True)  # of the same run, forced again
         folder.parent.mkdir(parents=True, exist_ok=True)
         work.artefact.rename(folder)
         work.record.artefacts["adapter"] = work.store.relative(folder)
-    cache = Path(work.config.runtime.cache)
     files = [work.store.root / path for path in work.record.artefacts.values()]
     found = [file for path in files for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    work.record.integrity["files"] = {
-        work.store.relative(f): file_digest(f, cache) for f in found if f.is_file()
-    }
+    work.record.integrity["files"] = {work.store.relative(f): content_digest(f) for f in found if f.is_file()}
 
 
 def keeps_weights(config: RunConfig) -> bool:
-    """Whether trained weights stay: by default those of methods that leave the base alone."""
-    if config.runtime.keep is None or config.runtime.keep == "adapter":
-        return config.method.trains != ".*"
-    return config.runtime.keep == "all"
+    """Whether trained weights stay: by default those of methods that leave most of the base alone."""
+    return config.runtime.keep == "all" or (config.runtime.keep == "adapter" and not config.method.full)

@@ -26,6 +26,7 @@ SUFFIXES = {
     "locks": ".lock",
     "work": "",
 }
+STATUSES = ("succeeded", "failed", "stopped")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
 # Some network file systems have no locks: there two commands may train one point twice, and both finish.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -61,9 +62,22 @@ def _parse(run_id: str, text: str) -> RunRecord:
         expected = type(getattr(pattern, item.name))
         if item.name != "failure" and not isinstance(getattr(record, item.name), expected):
             raise ValueError(f"its {item.name} is not of type {expected.__name__}")
+    if record.status not in STATUSES:
+        raise ValueError(f"its status {record.status} is none of {', '.join(STATUSES)}")
+    if record.failure is not None and not isinstance(record.failure, dict):
+        raise ValueError("its failure is not of type dict")
     if record.run_id != run_id:
         raise ValueError(f"it says it is run {record.run_id}")
     return record
+
+
+def _is_sweep(data: object) -> bool:
+    """Whether a file's content is what `put_sweep` writes, as far as a report relies on it."""
+    if not isinstance(data, dict) or not isinstance(data.get("duplicates", 0), int):
+        return False
+    members, points = data.get("members"), data.get("points", {})
+    names = isinstance(members, list) and all(isinstance(name, str) for name in members)
+    return names and isinstance(points, dict) and all(isinstance(point, dict) for point in points.values())
 
 
 class Store:
@@ -126,8 +140,8 @@ class Store:
             return None
         except (ValueError, OSError) as error:
             data = error
-        if isinstance(data, dict) and isinstance(data.get("members"), list):
-            return data
+        if _is_sweep(data):
+            return data  # type: ignore[no-any-return]
         reason = data if isinstance(data, Exception) else "it lists no members"
         self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")
         return None

@@ -57,11 +57,19 @@ def _files(record: RunRecord) -> dict[str, str]:
     return {str(path): str(digest) for path, digest in files.items()} if isinstance(files, dict) else {}
 
 
+def _leaves(path: object) -> bool:
+    """Whether a path of a record, which anybody may have written, leads out of the store."""
+    return not isinstance(path, str) or PurePath(path).is_absolute() or ".." in PurePath(path).parts
+
+
 def _problems(store: Store, record: RunRecord) -> Iterator[str]:
     """Yield a sentence for each file, or whole artefact, that is gone or changed."""
     files = _files(record)
     if not files:
         yield f"run {record.run_id} names no files to compare with: {AGAIN}"
+    if odd := [path for path in (*files, *record.artefacts.values()) if _leaves(path)]:
+        yield f"run {record.run_id} names {odd[0]!r}, which is no path below {store.root}: {AGAIN}"
+        return
     gone = {kind: path for kind, path in record.artefacts.items() if not (store.root / path).exists()}
     for kind, path in gone.items():
         yield f"the {kind} of run {record.run_id} is gone: {store.root / path} does not exist; {AGAIN}"

@@ -62,6 +62,7 @@ def _freeze(cfg: DictConfig, point: Planned) -> DictConfig:
     """Resolve all but Hydra's own node, which needs the number of a job that has not begun."""
     ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     ours.runtime.point = point.config.runtime.point
+    ours.model.revision, ours.dataset.revision = point.config.model.revision, point.config.dataset.revision
     OmegaConf.resolve(ours)
     with open_dict(cfg):
         for key in ours:

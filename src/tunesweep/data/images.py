@@ -58,10 +58,12 @@ def _grey(cell: Any, origin: str) -> Array:
         cell = _decoded(cell["bytes"], origin)
     if hasattr(cell, "convert"):
         cell = cell.convert("L")
-    try:
-        return np.asarray(cell, dtype=np.uint8)
-    except (ValueError, TypeError):
-        raise BadData(f"{origin} has a cell that is not an image: check dataset.image") from None
+    values = np.asarray(cell)
+    if values.dtype.kind not in "iub":
+        raise BadData(f"{origin} has a cell that is not an image of whole numbers: check dataset.image")
+    if values.size and not 0 <= values.min() <= values.max() <= 255:
+        raise BadData(f"{origin} has a pixel of {values.min()} or {values.max()}: expected 0 to 255")
+    return values.astype(np.uint8)
 
 
 def _decoded(raw: bytes, origin: str) -> Any:

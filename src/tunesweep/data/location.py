@@ -106,16 +106,18 @@ def format_of(path: Path, config: DatasetConfig) -> str:
 
 
 def file_digest(path: Path, cache: Path) -> str:
-    """Return the sha256 of a file, remembered in the cache while size and time of change stay."""
+    """Return the sha256 of a file, remembered in the cache while the file system sees no change of it."""
     status = path.stat()
-    key = json.dumps([str(path.resolve()), status.st_size, status.st_mtime_ns])
+    # The time of the inode's change cannot be set back, as that of the content can (cp -p, touch -r).
+    seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    key = json.dumps([str(path.resolve()), *seen])
     memo = cache / "hashes" / hashlib.sha256(key.encode()).hexdigest()[:32]
     known = memo.read_text() if memo.is_file() else ""
     if re.fullmatch("[0-9a-f]{64}", known):
         return known
     digest = content_digest(path)
     # A file changed within the clock's last tick could change again under the same time.
-    if time.time() - status.st_mtime > 2:
+    if time.time() - status.st_ctime > 2:
         _remember(memo, digest)
     return digest
 
@@ -144,6 +146,12 @@ def fingerprint(config: DatasetConfig, cache: Path) -> str:
     """Return a hash of what the splits contain: bytes of files, commits of hub ids; no path, no time."""
     parts = {split: _content(split, place, config, cache) for split, place in locations(config).items()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def pinned(config: DatasetConfig) -> str | None:
+    """Return the revision to load: the commit of now, where all splits come from one hub id."""
+    ids = {hub.parse(place).id for place in locations(config).values() if place.startswith("hub:")}
+    return hub.commit(ids.pop(), config.revision) if len(ids) == 1 else config.revision
 
 
 def _content(split: str, location: str, config: DatasetConfig, cache: Path) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import datasets
 import numpy as np
@@ -20,6 +20,8 @@ from tunesweep.data.quality import quality
 from tunesweep.data.readers import load
 from tunesweep.errors import IntegrityError
 from tunesweep.identity import digest
+
+Rows: TypeAlias = "datasets.Dataset | list[dict[str, Any]]"  # token ids, or pictures
 
 
 class SealedLabels:
@@ -47,9 +49,10 @@ class DataModule(pl.LightningDataModule):
     def __init__(self, config: RunConfig, tokenizer: Any, tokenizer_fingerprint: str) -> None:
         super().__init__()
         self.config, self.tokenizer = config, tokenizer
-        self.splits: Splits = load(config.dataset, config.seeds.split)
+        self.splits = _load(config)
         self.names = self.splits.labels
         self._tokenizer_fingerprint = tokenizer_fingerprint
+        self.encoding = self._encoding() if tokenizer is not None else None
         self.rows = {name: self._rows(getattr(self.splits, name)) for name in SPLITS}
         self.labels = {name: self._numbers(getattr(self.splits, name)) for name in ("train", "select")}
         self.test_labels = SealedLabels(self._numbers(self.splits.test))
@@ -59,7 +62,7 @@ class DataModule(pl.LightningDataModule):
         number = {name: index for index, name in enumerate(self.names)}
         return np.array([number[label] for label in examples.labels], dtype=np.int64)
 
-    def _rows(self, examples: Examples) -> datasets.Dataset:
+    def _rows(self, examples: Examples) -> Rows:
         if self.tokenizer is None:
             return _pictures(examples)
         return tokens.tokenise(
@@ -71,8 +74,7 @@ class DataModule(pl.LightningDataModule):
             tokenizer_fingerprint=self._tokenizer_fingerprint,
         )
 
-    @property
-    def encoding(self) -> Any:
+    def _encoding(self) -> Any:
         """Return the encoding; an open value range is the data set's."""
         encoding = build(self.config.encoding)
         if self.splits.value_range and getattr(encoding, "high", 0) is None:
@@ -82,9 +84,7 @@ class DataModule(pl.LightningDataModule):
     def lengths(self, split: str) -> list[int]:
         """Return tokens per example; pictures count as one."""
         rows = self.rows[split]
-        return (
-            [len(ids) for ids in rows["input_ids"]] if "input_ids" in rows.column_names else [1] * len(rows)
-        )
+        return [1] * len(rows) if self.tokenizer is None else list(rows["length"])
 
     def _train_batches(self) -> GlobalBatches:
         train, runtime = self.config.train, self.config.runtime
@@ -139,11 +139,23 @@ class DataModule(pl.LightningDataModule):
         return found | {"tokenizer_fingerprint": self._tokenizer_fingerprint}
 
 
-def _pictures(examples: Examples) -> datasets.Dataset:
+def _pictures(examples: Examples) -> list[dict[str, Any]]:
     images = np.asarray(examples.inputs, dtype=np.float32)
-    rows = datasets.Dataset.from_dict({"image": list(images), "index": list(range(len(images)))})
-    return rows.with_format("numpy")
+    return [{"image": image, "index": index} for index, image in enumerate(images)]
 
 
-def _truncated(rows: datasets.Dataset) -> float:
-    return float(np.mean(rows["truncated"])) if "truncated" in rows.column_names else 0.0
+def _truncated(rows: Rows) -> float:
+    return 0.0 if isinstance(rows, list) else float(np.mean(rows["truncated"]))
+
+
+_LAST: dict[str, Splits] = {}
+
+
+def _load(config: RunConfig) -> Splits:
+    """Read and cut the data, or take what the point before has read, when it is the same by content."""
+    known = config.runtime.point.data_fingerprint
+    key = digest([asdict(config.dataset), config.seeds.split, known])
+    if not known or key not in _LAST:
+        _LAST.clear()
+        _LAST[key] = load(config.dataset, config.seeds.split)
+    return _LAST[key]

@@ -149,6 +149,8 @@ def class_order(given: dict[str, Examples], config: DatasetConfig) -> list[str]:
         unseen = sorted(set(examples.labels) - set(learnt))
         if unseen:
             raise BadData(f"dataset.{split} has the label '{unseen[0]}', which train lacks: it has {known}")
+    if config.labels and len(set(config.labels)) < len(config.labels):
+        raise BadData(f"dataset.labels={config.labels} names a class twice: name each once")
     missing = sorted(set(learnt) - set(config.labels or learnt))
     if missing:
         raise BadData(f"dataset.labels lacks '{missing[0]}', a class of the data: expected {known}")

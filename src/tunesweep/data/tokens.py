@@ -13,10 +13,17 @@ import datasets
 import numpy as np
 
 from tunesweep.data.examples import Examples
-from tunesweep.errors import StorageError
+from tunesweep.errors import BadConfig, StorageError
 from tunesweep.identity import digest
 
 Encoded = str | tuple[str, str]
+COLUMNS = (
+    "input_ids",
+    "token_type_ids",
+    "length",
+    "truncated",
+    "index",
+)  # a cached file has other ones: not ours
 
 
 def tokenise(
@@ -28,17 +35,19 @@ def tokenise(
     cache: Path,
     tokenizer_fingerprint: str,
 ) -> datasets.Dataset:
-    """Return columns input_ids (and token_type_ids), index and truncated, in the order of the examples.
+    """Return the columns above (token_type_ids for pairs alone), in the order of the examples.
 
     The result is kept in an Arrow file named by its content; a file under its final name is whole.
     """
     settings = [
+        COLUMNS,
         type(encoding).__name__,
         asdict(encoding),
         prompt,
         tokenizer_fingerprint,
         _digest(examples.inputs),
     ]
+    _check_room(tokenizer, encoding.max_length, encoding.name == "pair", prompt)
     path = cache / "tokens" / f"{digest(settings)}.arrow"
     if not path.exists():
         texts = [encoding.encode(example) for example in examples.inputs]
@@ -60,7 +69,6 @@ def _digest(inputs: Any) -> str:
 def _write(
     texts: list[Encoded], call: Callable[[dict[str, list[Any]]], dict[str, list[Any]]], path: Path
 ) -> None:
-    datasets.disable_progress_bars()
     first = [text if isinstance(text, str) else text[0] for text in texts]
     columns: dict[str, list[Any]] = {"text": first, "index": list(range(len(texts)))}
     if texts and not isinstance(texts[0], str):
@@ -98,6 +106,7 @@ def _plain(tokenizer: Any, length: int, texts: list[str], pairs: list[str] | Non
         columns.pop("token_type_ids", None)  # all zero, which the models assume anyway
     columns["truncated"] = [bool(encoding.overflowing) for encoding in batch.encodings]
     columns["input_ids"] = [ids or [tokenizer.pad_token_id] for ids in columns["input_ids"]]  # an empty text
+    columns["length"] = [len(ids) for ids in columns["input_ids"]]
     return columns
 
 
@@ -107,7 +116,19 @@ def _prompted(
     """Cut the text, never the question that follows it."""
     columns = _plain(tokenizer, length - len(tail), [before + text for text in texts], None)
     columns["input_ids"] = [[*ids, *tail] for ids in columns["input_ids"]]
+    columns["length"] = [len(ids) for ids in columns["input_ids"]]
     return columns
+
+
+def _check_room(tokenizer: Any, length: int, pair: bool, prompt: str | None) -> None:
+    """Refuse a length that leaves no room for a text: tokenizers would cut nothing then, without a word."""
+    frame = tokenizer((prompt or "").replace("{text}", ""), add_special_tokens=False)["input_ids"]
+    needed = len(frame) + tokenizer.num_special_tokens_to_add(pair=pair)
+    if length <= needed:
+        raise BadConfig(
+            f"encoding.max_length={length} leaves no room for a text beside {needed} tokens that are always "
+            "there: make it longer, or readout.prompt shorter"
+        )
 
 
 def fingerprint(rows: datasets.Dataset) -> str:
@@ -120,7 +141,7 @@ def fingerprint(rows: datasets.Dataset) -> str:
 
 def description(rows: datasets.Dataset, examples: Examples, encoding: Any, tokenizer: Any) -> dict[str, Any]:
     """Return what the record says about an encoding after the tokenizer."""
-    lengths = [len(ids) for ids in rows["input_ids"]]
+    lengths = rows["length"][:]
     found: dict[str, Any] = {
         "name": encoding.name,
         "max_length": encoding.max_length,

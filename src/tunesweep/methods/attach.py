@@ -27,6 +27,11 @@ def attach(network: Readout, config: RunConfig) -> None:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     check_trainable(network, config)
+    if config.method.trains and not config.method.full and not parameter_counts(network, config)["adapter"]:
+        raise BadConfig(
+            f"method.trains={config.method.trains} matches no parameter of model={config.model.name}: "
+            "use method=head_only, or name parameters that it has"
+        )
 
 
 def promised(name: str, config: RunConfig) -> bool:
@@ -69,7 +74,9 @@ def _wrap(network: Readout, config: RunConfig) -> None:
         arguments["modules_to_save"] = list(config.model.head)
     assert config.method.peft is not None
     peft_config = build_peft(config.method.peft, arguments)
-    _check_targets(network.body, config, sorted(peft_config.target_modules or ()))
+    targets = peft_config.target_modules or ()
+    if not isinstance(targets, str):  # PEFT's own words, such as all-linear, and patterns are PEFT's to check
+        _check_targets(network.body, config, sorted(targets))
     network.body = get_peft_model(network.body, peft_config)
 
 

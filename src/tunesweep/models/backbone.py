@@ -11,7 +11,7 @@ from torch import nn
 
 from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
-from tunesweep.errors import BadConfig, TunesweepError, suggest
+from tunesweep.errors import BadConfig, suggest
 from tunesweep.models import sources
 from tunesweep.models.readouts import LabelWords, Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
@@ -21,11 +21,6 @@ AUTO_CLASSES = {
     "linear": "AutoModel",
     "label_words": "AutoModelForCausalLM",
 }
-# Where the architectures keep their dropout rates.
-_DROPOUTS = (
-    *("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout", "dropout", "dropout_rate"),
-    *("resid_pdrop", "embd_pdrop", "attn_pdrop", "activation_dropout", "classifier_dropout"),
-)
 
 
 def build_network(config: RunConfig, data: DataModule, device: torch.device) -> Readout:
@@ -78,8 +73,6 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
     """Load pretrained weights as the readout needs them; refuse a file that lacks some."""
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     auto = getattr(transformers, AUTO_CLASSES[config.readout.name])
     folder = sources.weights_folder(config.model, Path(config.runtime.cache))
     try:
@@ -89,8 +82,6 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
             output_loading_info=True,
             **_weights(config, device),
         )
-    except TunesweepError:
-        raise
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise BadConfig(_loading_sentence(config, error)) from error
     _check_complete(config, info)
@@ -120,10 +111,16 @@ def _architecture(config: RunConfig, data: DataModule, folder: Path | str) -> An
         architecture.label2id = {name: index for index, name in enumerate(data.names)}
         architecture.problem_type = "single_label_classification"
     if config.train.dropout is not None:
-        for name in _DROPOUTS:
-            if getattr(architecture, name, None) is not None:
-                setattr(architecture, name, config.train.dropout)
+        _set_dropout(architecture, config.train.dropout)
     return architecture
+
+
+def _set_dropout(architecture: Any, rate: float) -> None:
+    """Set every dropout rate, by whichever name an architecture calls it."""
+    for name, value in architecture.to_dict().items():
+        is_rate = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_rate and ("dropout" in name or name.endswith("pdrop")):
+            setattr(architecture, name, rate)
 
 
 def _weights(config: RunConfig, device: torch.device) -> dict[str, Any]:
@@ -206,7 +203,8 @@ def four_bit_layers(body: nn.Module) -> list[Any]:
 
 def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
     """Refuse weights that lack a tensor of the backbone: it would be left at random, silently."""
-    new = tuple(f"{name}." for name in config.model.head)
+    unread = ["pooler"] if config.readout.name == "linear" else []  # some checkpoints lack it; it is not used
+    new = tuple(f"{name}." for name in [*config.model.head, *unread])
     missing = sorted(k for k in info["missing_keys"] if not k.startswith(new) and ".position_ids" not in k)
     if missing:
         raise BadConfig(

@@ -51,7 +51,7 @@ class Linear(Readout):
         """Return logits [batch, classes]."""
         hidden = self.body(**_inputs(batch)).last_hidden_state
         assert self.head is not None
-        logits: Tensor = self.head(self.pool(hidden, batch["attention_mask"]).float())
+        logits: Tensor = self.head(self.pool(hidden.float(), batch["attention_mask"]))
         return logits.float()
 
 
@@ -61,25 +61,38 @@ class LabelWords(Readout):
     def __init__(self, body: nn.Module, words: Sequence[Sequence[int]]) -> None:
         super().__init__(body)
         self.words = [torch.tensor(ids) for ids in words]
+        self.longest = max(len(ids) for ids in words)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return, for every class, the summed log-probability of its word's tokens [batch, classes]."""
-        ids, mask = batch["input_ids"], batch["attention_mask"]
-        prompts = [row[: int(length)] for row, length in zip(ids, mask.sum(1), strict=True)]
-        pairs = [(prompt, word.to(ids.device)) for prompt in prompts for word in self.words]
-        rows = pad_sequence([torch.cat(pair) for pair in pairs], batch_first=True)
-        lengths = torch.tensor([len(p) + len(w) for p, w in pairs], device=ids.device)
-        attended = torch.arange(rows.shape[1], device=ids.device) < lengths[:, None]
-        logits = self.body(input_ids=rows, attention_mask=attended.long()).logits
-        scores = [_likelihood(row, *pair) for row, pair in zip(logits, pairs, strict=True)]
-        return torch.stack(scores).view(len(prompts), len(self.words))
+        """Return, for every class, the summed log-probability of its word's tokens [batch, classes].
+
+        Padding stands on the left, so that all words end together, and vocabulary logits are computed
+        for their positions alone; position t predicts token t + 1.
+        """
+        ids, mask = self._rows(batch)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        logits = self.body(
+            input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=self.longest + 1
+        ).logits[:, :-1]
+        tokens = ids[:, -self.longest :, None]
+        steps = torch.log_softmax(logits.float(), dim=-1).gather(2, tokens).squeeze(2)
+        scores: Tensor = (steps.view(-1, *self._spans(ids.device).shape) * self._spans(ids.device)).sum(2)
+        return scores
+
+    def _rows(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return every prompt before every word: ids and mask [batch x classes, tokens]."""
+        device, lengths = batch["input_ids"].device, batch["attention_mask"].sum(1).tolist()
+        prompts = [row[:length] for row, length in zip(batch["input_ids"], lengths, strict=True)]
+        rows = [torch.cat((prompt, word.to(device))) for prompt in prompts for word in self.words]
+        return _left(rows), _left([torch.ones_like(row) for row in rows])
+
+    def _spans(self, device: torch.device) -> Tensor:
+        """Return which of the last positions are the word's [classes, longest]."""
+        return _left([torch.ones(len(word), device=device) for word in self.words])
 
 
-def _likelihood(logits: Tensor, prompt: Tensor, word: Tensor) -> Tensor:
-    """Return the log-probability of a word; position t of the logits predicts token t + 1."""
-    start = len(prompt) - 1
-    steps = torch.log_softmax(logits[start : start + len(word)].float(), dim=-1)
-    return steps.gather(1, word[:, None]).sum()
+def _left(rows: list[Tensor]) -> Tensor:
+    return pad_sequence(rows, batch_first=True, padding_side="left")
 
 
 def cls(hidden: Tensor, _: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from tunesweep.models import gguf
 
 BUILTINS = ("builtin:linear", "builtin:mlp", "builtin:cnn")
 CONFIG = "config.json"
+ADAPTER = "adapter_config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 # What a tokenizer, and a chat or a generation by default, is made of.
@@ -45,8 +46,15 @@ def fingerprint(model: ModelConfig, cache: Path) -> str:
         return model.source
     if model.file:
         return file_digest(_named(model, folder, model.file), cache)
-    digests = {path.name: file_digest(path, cache) for path in _files(model, folder)}
+    digests = {
+        path.relative_to(folder).as_posix(): file_digest(path, cache) for path in _files(model, folder)
+    }
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def pinned(model: ModelConfig, known: str) -> str | None:
+    """Return the revision to load: for a hub id the commit in its fingerprint, whatever main is by then."""
+    return known.partition("#")[0].rpartition("@")[2] if known.startswith("hub:") else model.revision
 
 
 def describe(model: ModelConfig) -> dict[str, Any]:
@@ -124,6 +132,10 @@ def _named(model: ModelConfig, folder: Path, name: str) -> Path:
 def _files(model: ModelConfig, folder: Path) -> list[Path]:
     """Return all files that decide what the model computes; refuse a folder that cannot be loaded."""
     config = _named(model, folder, CONFIG)
+    if (folder / ADAPTER).exists():  # transformers would load it onto the base without a word
+        raise BadConfig(
+            f"model.source={model.source} holds an adapter ({ADAPTER}): merge it, or name the folder of its base"
+        )
     code = ("*.py",) if model.trust_remote_code else ()
     others = {path for pattern in SPEECH + code for path in folder.glob(pattern)}
     return sorted({config, *_weights(model, folder), *others} - {folder / INDEX})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from tunesweep.config import ModelConfig
 from tunesweep.errors import BadConfig
+from tunesweep.identity import digest
 from tunesweep.models import sources
 
 # What tokenizers keep for fine-tuning; an unknown token is better than end-of-text, which must be learned.
@@ -52,6 +53,9 @@ def _pad_token(tokenizer: Any) -> str:
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """Return a hash of everything the tokenizer does, from its own serialised form."""
-    state = tokenizer.backend_tokenizer.to_str() + str(tokenizer.pad_token_id)
-    return hashlib.sha256(state.encode()).hexdigest()[:16]
+    """Return a hash of everything the tokenizer does, from its own serialised form.
+
+    That form also tells how the last call was cut and padded, which is no part of the tokenizer.
+    """
+    state = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
+    return digest([state, tokenizer.pad_token_id])

@@ -170,13 +170,23 @@ def select(store: Store, scope: Scope) -> tuple[str, list[Row], int]:
     if scope.all and scope.sweep:
         raise BadConfig(f"--all and --sweep {scope.sweep} exclude each other: give one of them")
     if scope.all:
-        rows = sorted(map(Row.from_record, store.records()), key=_by_kind)
+        rows = sorted(_rows(store, store.records()), key=_by_kind)
         return "all", narrow(rows, scope.where), 0
     sweep_id, data = find_sweep(store, scope.sweep)
     points = data.get("points") or {}
     records = [store.get(name) or _absent(sweep_id, name, points) for name in data["members"]]
-    rows = [Row.from_record(record) for record in records]
-    return sweep_id, narrow(rows, scope.where), int(data.get("duplicates") or 0)
+    return sweep_id, narrow(_rows(store, records), scope.where), int(data.get("duplicates") or 0)
+
+
+def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:
+    """Return the records as rows; one that no row can be made of is named among the store's problems."""
+    rows = []
+    for record in records:
+        try:
+            rows.append(Row.from_record(record))
+        except (TypeError, ValueError, AttributeError, KeyError) as error:
+            store.problems.append(f"the record of run {record.run_id} cannot be shown: {error}")
+    return rows
 
 
 def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from tunesweep import capabilities, identity
 from tunesweep.config import RunConfig
@@ -51,7 +51,9 @@ def make_plan(points: Sequence[Planned]) -> Plan:
     _refuse_impossible(points)
     store = _common_store(points)
     store.check_writable()
-    _identify(points)
+    known: identity.Known = {}
+    for planned in points:
+        identity.identify(planned.config, known)
     _name(points)
     members: dict[str, Planned] = {}
     for point in points:
@@ -74,18 +76,6 @@ def _common_store(points: Sequence[Planned]) -> Store:
     if len(roots) > 1:
         raise BadConfig(f"runtime.store={', '.join(sorted(roots))} must be one folder for the whole sweep")
     return Store(roots.pop())
-
-
-def _identify(points: Sequence[Planned]) -> None:
-    """Give every point its run id; files that several points share are hashed once."""
-    known: dict[str, tuple[str, str]] = {}
-    for planned in points:
-        config, point = planned.config, planned.config.runtime.point
-        files = identity.digest([asdict(config.model), asdict(config.dataset)])
-        if files not in known:
-            known[files] = identity.fingerprints(config)
-        point.model_fingerprint, point.data_fingerprint = known[files]
-        point.run_id = identity.run_id(config, point.model_fingerprint, point.data_fingerprint)
 
 
 def _name(points: Sequence[Planned]) -> None:

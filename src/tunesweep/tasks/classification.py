@@ -69,7 +69,7 @@ class Classification(pl.LightningModule):
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def _check_finite(self, *tensors: Tensor) -> None:
-        if not all(torch.isfinite(tensor).all() for tensor in tensors):
+        if not torch.isfinite(torch.cat([tensor.flatten().float() for tensor in tensors])).all():
             rate = self.train_config.lr
             raise Diverged(f"the loss is not finite at train.lr={rate}: lower the rate or set train.clip")
 
