@@ -41,7 +41,7 @@ def pretend_finished(place: list[str]) -> None:
     for words in MAIN_SWEEP:
         with initialize_config_dir(str(door.conf_folder()), version_base="1.3"):
             cfg = compose("config", overrides=[*words, *place])
-        cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+        cfg.runtime.point.uses_lora = door.takes_rank(cfg)
         config = door.to_run_config(cfg)
         identity.identify(config)
         record = draft(config)

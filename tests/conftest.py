@@ -36,7 +36,7 @@ def make_config(tmp_path: Path, cache: Path) -> Callable[..., RunConfig]:
         words += ["runtime.wandb.mode=disabled", "runtime.progress=false"]
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = compose("config", overrides=[*words, *overrides])
-        cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+        cfg.runtime.point.uses_lora = door.takes_rank(cfg)
         return door.to_run_config(cfg)
 
     return make

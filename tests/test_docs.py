@@ -99,7 +99,7 @@ def compose(words: list[str], folder: Path) -> list[RunConfig]:
 
 
 def point(cfg: Any) -> RunConfig:
-    cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+    cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     return door.to_run_config(cfg)
 
 

@@ -19,7 +19,7 @@ MB = 1_000_000
 
 def hold(size: int) -> None:
     """Touch that many bytes, long enough to be seen, and let them go."""
-    block = bytearray(os.urandom(1024) * (size // 1024))
+    block = torch.ones(size, dtype=torch.uint8)
     time.sleep(0.1)
     del block
 
@@ -45,7 +45,7 @@ def test_a_peak_between_two_looks_of_the_end_is_seen():
 
 
 def test_the_baseline_is_what_was_loaded_before():
-    loaded = bytearray(os.urandom(1024) * 200_000)
+    loaded = torch.ones(200 * MB, dtype=torch.uint8)
     found = watched(50 * MB)
     assert int(found["memory_bytes"]) == pytest.approx(50 * MB, rel=0.3)
     assert int(found["peak_memory_bytes"]) > len(loaded)

@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tunesweep.config import Point
 from tunesweep.progress import title
 from tunesweep.run import run
@@ -19,20 +17,23 @@ from workplace import DIGITS
 
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=3")
 NAME = "lora.target_modules=[query,value] seed=0"
+RATES = ("1e-3", "1e30")  # of one point that succeeds, and one that diverges
 SCRIPT = """
 import sys
 sys.path[:0] = [{tests!r}]
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from tunesweep import door
-with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-    config = door.to_run_config(compose("config", overrides={overrides!r}))
-point = config.runtime.point
-point.index, point.total, point.name = 2, 3, {name!r}
 from tunesweep.run import run
-record = run(config)
-print("STATUS", record.status, flush=True)
+for rate in {rates!r}:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = door.to_run_config(compose("config", overrides=[*{overrides!r}, f"train.lr={{rate}}"]))
+    point = config.runtime.point
+    point.index, point.total, point.name = 2, 3, {name!r}
+    print(run(config).status, flush=True)
+    print("{cut}", file=sys.stderr, flush=True)
 """
+CUT = "-- the next point --"
 
 
 def test_a_point_says_which_of_how_many_it_is():
@@ -60,10 +61,11 @@ def test_nothing_is_printed_when_not_wanted(make_config, capfd):
     assert (captured.out, captured.err) == ("", "")
 
 
-def on_a_terminal(tmp_path: Path, *words: str) -> tuple[str, str]:
-    """Run a point with a pseudo-terminal for errors and a pipe for output; return both texts."""
+def on_a_terminal(tmp_path: Path) -> tuple[list[str], list[str]]:
+    """Run both points with a terminal for errors and a pipe for output; return what each showed and printed."""
     overrides = [*LOGISTIC, f"runtime.store={tmp_path}", "runtime.wandb.mode=disabled", "runtime.threads=1"]
-    script = SCRIPT.format(tests=str(Path(__file__).parent), overrides=[*overrides, *words], name=NAME)
+    tests = str(Path(__file__).parent)
+    script = SCRIPT.format(tests=tests, overrides=overrides, name=NAME, rates=RATES, cut=CUT)
     terminal, end = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "160"}
     command = [sys.executable, "-W", "ignore", "-c", script]
@@ -73,7 +75,7 @@ def on_a_terminal(tmp_path: Path, *words: str) -> tuple[str, str]:
         assert process.stdout is not None
         printed = process.stdout.read()
     os.close(terminal)
-    return shown, printed
+    return shown.split(CUT)[:-1], printed.split()
 
 
 def chunks(terminal: int) -> Any:
@@ -88,15 +90,18 @@ def chunks(terminal: int) -> Any:
         yield block.decode(errors="replace")
 
 
-@pytest.mark.parametrize("words", [(), ("train.lr=1e30",)])
-def test_on_a_terminal_bars_come_and_go(tmp_path, words):
-    shown, printed = on_a_terminal(tmp_path, *words)
-    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
-    assert "sweep" in plain
-    assert f"[2/3] {NAME}" in plain  # brackets and all
-    assert "1/3" in plain
-    assert printed.split() == ["STATUS", "failed" if words else "succeeded"]  # no bar in a pipe
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is back
-    assert shown.rstrip().endswith("\x1b[2K")  # and the last lines are erased
-    if not words:
-        assert re.search(r"train loss \d\.\d{3}, select accuracy 0\.\d{3}", plain)
+def test_on_a_terminal_bars_come_and_go(tmp_path):
+    parts, printed = on_a_terminal(tmp_path)
+    assert printed == ["succeeded", "failed"]  # and no bar in the pipe
+    for shown in parts:
+        plain = without_escapes(shown)
+        assert f"[2/3] {NAME}" in plain  # brackets and all
+        assert "sweep" in plain
+        assert "1/3" in plain
+        assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is back
+        assert shown.rstrip().endswith("\x1b[2K")  # and the last lines are erased
+    assert re.search(r"train loss \d\.\d{3}, select accuracy 0\.\d{3}", without_escapes(parts[0]))
+
+
+def without_escapes(shown: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)

@@ -68,8 +68,8 @@ def test_costs_are_measured_and_plausible(make_config):
     assert 0 < cost["memory_bytes"] < cost["peak_memory_bytes"]
     assert cost["disk_bytes"] > 4 * record.parameters["trainable"]
     assert set(record.integrity) == {
-        *("frozen_tensors_unchanged", "change_norm", "adapter_norm", "four_bit_layers"),
-        *("batch_size_change", "batch_size_flipped", "reload_change", "files"),
+        *("frozen_tensors_unchanged", "adapter_change", "head_change", "adapter_norm", "four_bit_layers"),
+        *("batch_size_change", "batch_size_change_fp32", "batch_size_flipped", "reload_change", "files"),
     }
 
 
@@ -108,7 +108,7 @@ def test_what_stays_of_full_fine_tuning(make_config, words, stays):
     assert record.cost["disk_bytes"] > 4 * 650
 
 
-@pytest.mark.parametrize(("keep", "stays"), [("null", True), ("adapter", True), ("metrics", False)])
+@pytest.mark.parametrize(("keep", "stays"), [("all", True), ("adapter", True), ("metrics", False)])
 def test_what_stays_of_an_adapter(make_config, keep, stays):
     config = make_config("method=head_only", f"runtime.keep={keep}")
     assert stages.keeps_weights(config) == stays

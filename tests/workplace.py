@@ -19,7 +19,7 @@ from tunesweep.store import Store
 
 FEW = (
     *("dataset.limit.train=32", "dataset.limit.select=8", "dataset.limit.test=24"),
-    *("encoding.max_length=48", "train.epochs=1"),
+    *("encoding.max_length=48", "train.epochs=1", "train.batch_size=8"),
 )
 DIGITS = ("dataset=digits", "method=full", "train.precision=fp32")
 

@@ -82,9 +82,9 @@ def _diagnose(error: BaseException) -> tuple[str, BaseException]:
 
 
 def _interrupted(error: BaseException) -> bool:
-    # In training, Lightning answers Ctrl-C with an exit.
+    # In training, Lightning answers Ctrl-C with an exit, and SIGTERM with an error of its own.
     asked = error.__context__ if isinstance(error, SystemExit) else error
-    return isinstance(asked, KeyboardInterrupt)
+    return isinstance(asked, KeyboardInterrupt) or type(asked).__name__ == "SIGTERMException"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ SPLITS = ("train", "select", "test")
 def _positive(owner: str, **values: float | None) -> None:
     for key, value in values.items():
         if value is not None and not 0 < value < math.inf:
-            raise BadConfig(f"{owner}.{key}={value} must be a number above zero")
+            raise BadConfig(f"{owner}.{key}={value} must be above zero and finite")
 
 
 def _fraction(owner: str, **values: float) -> None:
@@ -190,7 +190,7 @@ class TrainConfig:
         require(self.monitor, ("accuracy", "macro_f1", "loss"), "train.monitor")
         require(self.class_weights, (None, "balanced"), "train.class_weights")
         if not 0 <= self.weight_decay < math.inf:
-            raise BadConfig(f"train.weight_decay={self.weight_decay} must be a number, and not negative")
+            raise BadConfig(f"train.weight_decay={self.weight_decay} must not be negative, and finite")
 
 
 @dataclass
@@ -216,7 +216,7 @@ class Point:
     name: str = ""  # the point in the words of its command
     index: int = 0
     total: int = 1
-    uses_lora: bool = True  # the method refers to the lora group
+    uses_lora: bool = True  # the method takes its rank
     executor: str = "in process"  # what carries the run out: Hydra's launcher, when it is not the basic one
     lr_by_hand: bool = False  # train.lr was given, not the method's own
 

@@ -89,6 +89,7 @@ def settle(config: RunConfig) -> RunConfig:
     return config
 
 
-def refers_to(cfg: DictConfig, group: str) -> bool:
-    """Whether a method's YAML takes anything from a group: `${group...}` before it is resolved."""
-    return "${" + group + "." in str(OmegaConf.to_container(cfg.method, resolve=False))
+def takes_rank(cfg: DictConfig) -> bool:
+    """Whether a method's YAML, before it is resolved, takes `${lora.r}` or `${lora.alpha}`."""
+    method = str(OmegaConf.to_container(cfg.method, resolve=False))
+    return "${lora.r}" in method or "${lora.alpha}" in method

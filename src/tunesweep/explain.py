@@ -54,7 +54,8 @@ def _first_line(error: BaseException) -> str:
 def _unreadable(word: str) -> str:
     return (
         f"{word} cannot be read: write KEY=VALUE, the values of a sweep with commas between them "
-        "(lora.r=4,8), and put a value with brackets, spaces or signs into quotes within quotes"
+        "(lora.r=4,8), and put a value with brackets, spaces or signs into quotes within quotes, "
+        "as in dataset.text='\"my column\"'"
     )
 
 

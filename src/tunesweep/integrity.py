@@ -80,7 +80,7 @@ def _distance(
 
 
 def check_adapter(state: dict[str, torch.Tensor]) -> float:
-    """Fail when an adapter does nothing; return the norm of what starts at zero, or of all that is trained."""
+    """Fail when an adapter does nothing; return the norm of what starts at zero, or of all trained."""
     zero_start = [value for name, value in state.items() if ".lora_B." in name] or list(state.values())
     norm = float(sum((value.double() ** 2).sum() for value in zero_start) ** 0.5)
     if norm == 0:

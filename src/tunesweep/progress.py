@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tunesweep.config import Point, RuntimeConfig
+from tunesweep.record import RunRecord
 from tunesweep.tasks.classification import Classification
 
 
@@ -31,6 +32,17 @@ def latest(learner: pl.LightningModule) -> str:
     assert isinstance(learner, Classification)
     scores = learner.history[-1]
     return f"train loss {scores['train_loss']:.3f}, select accuracy {scores['accuracy']:.3f}"
+
+
+def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
+    """Print in a line what came of a point, after all its checks."""
+    if not runtime.progress:
+        return
+    failure = record.failure or {}
+    what = f"failed, {failure.get('class')}: {failure.get('message')}"
+    if record.main_metric is not None:
+        what = f"{record.metrics['protocol']['metric']} {record.main_metric:.3f} on test, all checks passed"
+    print(f"{title(runtime.point)}: {what}, {record.cost['minutes']:.1f} min", file=sys.stderr, flush=True)
 
 
 class Lines(Callback):

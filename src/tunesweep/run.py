@@ -7,6 +7,7 @@ from functools import partial
 from tunesweep import identity, stages
 from tunesweep.attempt import attempt
 from tunesweep.config import RunConfig
+from tunesweep.progress import say_result
 from tunesweep.record import RunRecord
 from tunesweep.report.tracking import mirror_run
 from tunesweep.silence import quiet_libraries
@@ -22,6 +23,7 @@ def run(config: RunConfig) -> RunRecord:
         if known is not None and not known.failed and not config.runtime.force:
             return known
         record = attempt(config, store, partial(carry_out, config, store))
+    say_result(record, config.runtime)
     mirror_run(record, config)
     return record
 

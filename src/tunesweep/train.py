@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import hydra
@@ -13,7 +14,7 @@ from tunesweep.explain import EXPECTED, explain
 
 _OTHER_COMMANDS = (
     *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-r", "--run"),
-    *("-m", "--multirun", "-sc", "--shell-completion"),
+    *("-sc", "--shell-completion"),
 )
 INTERRUPTED = 130  # what a shell expects of a command that SIGINT ended
 
@@ -26,12 +27,25 @@ def train(cfg: DictConfig) -> float | None:
     return run(config).main_metric
 
 
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _words(words: list[str]) -> list[str]:
+    """Return the words for Hydra: `-m` is implied, and meaningless beside another command such as --cfg."""
+    sweep = ("-m", "--multirun")
+    plain = [word for word in words if word not in sweep]
+    if any(word.split("=")[0] in _OTHER_COMMANDS for word in plain):
+        return plain
+    return [sweep[1], *plain]  # as hydra.mode says, even where the configuration is wrong
+
+
 def main() -> None:
     """Plan and carry out the command line; every error is one sentence and a status that is not zero."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a batch system's time limit is met like Ctrl-C
     traceback_wanted = bool(os.environ.get("HYDRA_FULL_ERROR"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and become a sentence here
-    if not any(word.split("=")[0] in _OTHER_COMMANDS for word in sys.argv[1:]):
-        sys.argv.insert(1, "--multirun")  # as hydra.mode says, even where the configuration is wrong
+    sys.argv[1:] = _words(sys.argv[1:])
     try:
         door.check_words(word for word in sys.argv[1:] if "=" in word and not word.startswith("-"))
         command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")

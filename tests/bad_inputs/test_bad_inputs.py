@@ -88,7 +88,7 @@ def test_bad_data_are_rows_of_the_sweep_and_the_rest_goes_on(command, intact, st
     assert "Traceback" not in result.stderr
     assert "error: 7 of 8 runs failed" in result.stderr
     for name, path in bad.items():
-        lines = [line for line in result.stderr.splitlines() if f"dataset.train={path} " in line]
+        lines = [line for line in result.stderr.splitlines() if f"dataset.train={path}: " in line]
         assert len(lines) == 1, (name, result.stderr)
         assert all(word in lines[0] for word in ["bad_data: ", *DATA[name][1]]), lines[0]
     succeeded = [record.name for record in store.records() if not record.failed and record.metrics]

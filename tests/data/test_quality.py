@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tunesweep.data.examples import Examples, Splits
-from tunesweep.data.quality import quality
+from tunesweep.data.quality import quality, warnings
 
 
 def part(split: str, inputs: Any, labels: str, groups: str | None = None) -> Examples:
@@ -27,6 +27,7 @@ def test_counts_of_texts() -> None:
         "empty": {"train": 1, "select": 0, "test": 1},
         "duplicates": {"train": 2, "select": 0, "test": 1},
         "overlap_with_train": {"select": 1, "test": 2},
+        "overlap_of_test_with_select": 0,
         "groups_shared_with_train": {"select": 0, "test": 2},
         "classes": {"x": 3, "y": 2},
         "truncated": {"train": 0.25},
@@ -59,3 +60,25 @@ def test_images_are_compared_pixel_by_pixel() -> None:
     assert found["duplicates"] == {"train": 1, "select": 0, "test": 0}
     assert found["overlap_with_train"] == {"select": 0, "test": 1}
     assert found["empty"] == {"train": 0, "select": 0, "test": 0}
+
+
+def test_a_reader_is_warned_of_what_spoils_a_score() -> None:
+    splits = Splits(
+        train=part("train", ["a", "b"], "xy"),
+        select=part("select", ["b", "c"], "xy"),
+        test=part("test", ["a", "c", ""], "xyx"),
+        labels=["x", "y"],
+    )
+    found = warnings(
+        quality(splits, {"test": 0.5}), {"name": "base64_flat", "max_length": 64, "kept_pixels": 0.25}
+    )
+    assert found == [
+        "1 of 3 test inputs also occur in train",
+        "1 of 3 test inputs also occur in select, where choices were made",
+        "1 of 2 select inputs also occur in train",
+        "1 of 3 test texts are empty",
+        "50% of test inputs were cut at 64 tokens",
+        "encoding base64_flat: only 25% of the pixels can be read after the tokenizer",
+    ]
+    clean = Splits(splits.train, part("select", ["d"], "x"), part("test", ["e"], "x"), ["x", "y"])
+    assert warnings(quality(clean, {"test": 0.0}), {"max_length": 64}) == []

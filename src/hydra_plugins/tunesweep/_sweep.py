@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.tunesweep._points import Words, points
 from tunesweep import door
+from tunesweep.errors import BadConfig
 from tunesweep.sweep.plan import Planned, make_plan
 from tunesweep.sweep.sweep import Sweep
 
@@ -52,7 +53,10 @@ def _launch(launcher: Launcher, running: Sweep) -> dict[Words, JobReturn]:
 
 def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConfig:
     cfg = loader.load_sweep_config(config, list(words))
-    cfg.runtime.point.uses_lora = door.refers_to(cfg, "lora")
+    chosen = cfg.hydra.runtime.choices["method"]
+    if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
+        raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
+    cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     launcher = str(cfg.hydra.runtime.choices["hydra/launcher"])
     cfg.runtime.point.executor = "in process" if launcher == "basic" else launcher
     return cfg

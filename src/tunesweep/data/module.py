@@ -84,7 +84,7 @@ class DataModule(pl.LightningDataModule):
     def lengths(self, split: str) -> list[int]:
         """Return tokens per example; pictures count as one."""
         rows = self.rows[split]
-        return [1] * len(rows) if self.tokenizer is None else list(rows["length"])
+        return [1] * len(rows) if isinstance(rows, list) else list(rows["length"])
 
     def _train_batches(self) -> GlobalBatches:
         train, runtime = self.config.train, self.config.runtime

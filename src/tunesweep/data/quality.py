@@ -57,9 +57,7 @@ def warnings(data: Mapping[str, Any], encoding: Mapping[str, Any]) -> list[str]:
     if overlap := data["overlap_with_train"]["test"]:
         found.append(f"{overlap} of {rows['test']} test inputs also occur in train")
     if overlap := data["overlap_of_test_with_select"]:
-        found.append(
-            f"{overlap} of {rows['test']} test inputs also occur in select, where choices were made"
-        )
+        found.append(f"{overlap} of {rows['test']} test inputs also occur in select, where choices were made")
     if overlap := data["overlap_with_train"]["select"]:
         found.append(f"{overlap} of {rows['select']} select inputs also occur in train")
     if empty := data["empty"]["test"]:

@@ -46,9 +46,8 @@ def fingerprint(model: ModelConfig, cache: Path) -> str:
         return model.source
     if model.file:
         return file_digest(_named(model, folder, model.file), cache)
-    digests = {
-        path.relative_to(folder).as_posix(): file_digest(path, cache) for path in _files(model, folder)
-    }
+    files = {path.relative_to(folder).as_posix(): path for path in _files(model, folder)}
+    digests = {name: file_digest(path, cache) for name, path in files.items()}
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
@@ -134,7 +133,7 @@ def _files(model: ModelConfig, folder: Path) -> list[Path]:
     config = _named(model, folder, CONFIG)
     if (folder / ADAPTER).exists():  # transformers would load it onto the base without a word
         raise BadConfig(
-            f"model.source={model.source} holds an adapter ({ADAPTER}): merge it, or name the folder of its base"
+            f"model.source={model.source} holds an adapter ({ADAPTER}): merge it, or name its base"
         )
     code = ("*.py",) if model.trust_remote_code else ()
     others = {path for pattern in SPEECH + code for path in folder.glob(pattern)}

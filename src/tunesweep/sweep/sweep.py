@@ -18,6 +18,10 @@ from tunesweep.sweep.plan import Plan, Planned
 
 NO_RECORD = "the launcher returned and left no record"
 
+NEVER_AGAIN = {"bad_config", "bad_data", "integrity"}  # would fail in the same way
+REPAIR = "correct the command or what it names"
+AGAIN = "the same command runs again what may succeed"
+
 
 class Sweep:
     """Writes down what a sweep consists of, and shows what came of it, however it ended."""
@@ -76,9 +80,9 @@ class Sweep:
         failed = {run_id: record for run_id, record in records.items() if record is None or record.failed}
         if not failed:
             return
-        lines = [
-            f"{len(failed)} of {len(records)} runs failed; the same command runs again what may succeed:"
-        ]
+        classes = {(record.failure or {}).get("class") if record else "lost" for record in failed.values()}
+        advice = REPAIR if classes <= NEVER_AGAIN else AGAIN
+        lines = [f"{len(failed)} of {len(records)} runs failed; {advice}:"]
         lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
         raise SweepFailed("\n".join(lines))
 
