@@ -75,6 +75,7 @@ class CommandLine:
         self._patch.setattr(sys, "argv", ["train.py", *words, *self.place])
         self._patch.setattr(train, "train", self._job(outcome))
         self._patch.setenv("HYDRA_FULL_ERROR", self.full_error)
+        self._patch.setenv("COLUMNS", "100")
         with _captured(outcome), _hydra_restored():
             try:
                 train.main()

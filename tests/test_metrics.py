@@ -110,3 +110,17 @@ def test_losses_stay_finite_where_a_softmax_would_underflow():
     found = metrics.losses(np.array([[1000.0, 0.0], [0.0, 0.0]], dtype=np.float32), np.array([1, 0]))
     assert found.tolist() == [1000.0, pytest.approx(math.log(2))]
     assert metrics.probabilities(np.array([[1e4, 0.0]])).tolist() == [[1.0, 0.0]]
+
+
+def test_classes_may_be_called_as_scikit_learn_calls_its_averages():
+    logits = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [2.0, 1.0]])
+    labels = np.array([0, 0, 1, 1])
+    plain, odd = (metrics.full(logits, labels, names) for names in (["a", "b"], ["accuracy", "macro avg"]))
+    assert list(odd["per_class"].values()) == list(plain["per_class"].values())
+    assert odd["per_class"]["macro avg"] == {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1-score": pytest.approx(2 / 3),
+        "support": 2.0,
+    }
+    assert odd["balanced_accuracy"] == 0.75

@@ -52,7 +52,9 @@ def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
         f"select accuracy {e['accuracy']:.3f}"
         for e in record.history
     ]
-    assert captured.err.splitlines() == expected
+    *epochs, result = captured.err.splitlines()
+    assert epochs == expected
+    assert result.startswith(f"[1/2] {NAME}: accuracy {record.main_metric:.3f} on test, all checks passed")
 
 
 def test_nothing_is_printed_when_not_wanted(make_config, capfd):
@@ -62,7 +64,7 @@ def test_nothing_is_printed_when_not_wanted(make_config, capfd):
 
 
 def on_a_terminal(tmp_path: Path) -> tuple[list[str], list[str]]:
-    """Run both points with a terminal for errors and a pipe for output; return what each showed and printed."""
+    """Run both points before a terminal, with a pipe for output; return what each showed and printed."""
     overrides = [*LOGISTIC, f"runtime.store={tmp_path}", "runtime.wandb.mode=disabled", "runtime.threads=1"]
     tests = str(Path(__file__).parent)
     script = SCRIPT.format(tests=tests, overrides=overrides, name=NAME, rates=RATES, cut=CUT)
@@ -99,7 +101,9 @@ def test_on_a_terminal_bars_come_and_go(tmp_path):
         assert "sweep" in plain
         assert "1/3" in plain
         assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0  # the cursor is back
-        assert shown.rstrip().endswith("\x1b[2K")  # and the last lines are erased
+        rest = shown.rpartition("\x1b[2K")[2]  # the bars are erased, and a line says what came of it
+        assert rest.startswith(f"[2/3] {NAME}: ")
+    assert "failed, diverged: the loss is not finite" in parts[1]
     assert re.search(r"train loss \d\.\d{3}, select accuracy 0\.\d{3}", without_escapes(parts[0]))
 
 

@@ -64,7 +64,13 @@ def put_success(store: Store, config: RunConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--cfg", "job"], ["--cfg", "job", "method=qlora", "lora.r=4"]]
+    "words",
+    [
+        ["--help"],
+        ["--cfg", "job"],
+        ["--cfg", "job", "method=qlora", "lora.r=4"],
+        ["-m", "lora.r=4", "--cfg", "job"],
+    ],
 )
 def test_help_and_cfg_import_nothing_heavy(words: list[str]) -> None:
     printed, heavy = start("train.py", *words)

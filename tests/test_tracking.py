@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import wandb
 
 from tunesweep.config import RunConfig
 from tunesweep.report.tracking import mirror_run, mirror_sweep
@@ -112,6 +113,14 @@ def assert_complete(told: Mirrored, record: Any) -> None:
     counts = {(actual, predicted): n for actual, predicted, n in table["data"]}
     expected = record.metrics["test"]["confusion"]
     assert all(counts[str(i), str(j)] == n for i, row in enumerate(expected) for j, n in enumerate(row))
+
+
+def test_a_run_that_is_open_is_not_taken_for_the_points(make_config, tmp_path):
+    config = make_config(*OFFLINE)
+    record = run(make_config(*LOGISTIC))
+    with wandb.init(mode="offline", dir=str(tmp_path), id="somebody", settings=wandb.Settings(console="off")):
+        assert mirror_run(record, config) is None
+    assert set(mirrored(config.runtime.store)) == {record.run_id}
 
 
 def plan(config: RunConfig, *ids: str) -> Any:

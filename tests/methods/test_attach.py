@@ -145,3 +145,22 @@ def test_a_head_that_peft_would_miss_is_trained_because_it_is_named(make_config)
 def head_parameters(network: torch.nn.Module) -> set[str]:
     trained = {name for name, p in network.named_parameters() if p.requires_grad}
     return {name.split(".default.")[1] for name in trained if "classification_head" in name}
+
+
+def test_a_pattern_that_matches_nothing_is_not_head_only_by_another_name(make_config):
+    with (
+        pytest.raises(BadConfig, match=r"method\.trains=nothing_of_this_name matches no parameter"),
+        attached(make_config("method=bitfit", "method.trains=nothing_of_this_name", *FEW)),
+    ):
+        pass
+
+
+def test_peft_may_choose_the_layers_by_its_own_words(make_config):
+    words = ("method=lora", "+method.peft.init_lora_weights=true", *FEW)
+    config = make_config(*words)
+    assert config.method.peft is not None
+    config.method.peft["target_modules"] = "all-linear"
+    with attached(config) as work:
+        adapted = {name for name, _ in work.network.named_parameters() if ".lora_A." in name}
+    assert any("intermediate.dense" in name for name in adapted)
+    assert any("self.key" in name for name in adapted)

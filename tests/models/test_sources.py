@@ -247,3 +247,15 @@ def test_planning_reads_sources_without_torch():
         "sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_folder_with_an_adapter_is_refused(folder, tmp_path):
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(BadConfig, match=r"holds an adapter \(adapter_config.json\): merge it"):
+        sources.fingerprint(model(str(folder)), tmp_path / "cache")
+
+
+def test_a_hub_id_is_loaded_at_the_commit_it_was_planned_at():
+    assert sources.pinned(model("a/b"), "hub:a/b@0123abc") == "0123abc"
+    assert sources.pinned(model("a/b", file="m.gguf"), "hub:a/b@0123abc#m.gguf") == "0123abc"
+    assert sources.pinned(model("folder", revision=None), "5d41402a") is None

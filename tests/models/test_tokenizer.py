@@ -63,3 +63,12 @@ def test_the_fingerprint_follows_what_the_tokenizer_does():
     assert tokenizer_fingerprint(one) == tokenizer_fingerprint(same)
     others = [made("a", "b", "<pad>", pad_token="<pad>"), made("a", "<pad>", pad_token="a")]
     assert len({tokenizer_fingerprint(t) for t in (one, *others)}) == 3
+
+
+def test_the_fingerprint_is_the_tokenizers_and_not_that_of_its_last_call(make_config, cache):
+    tokenizer = load_tokenizer(make_config().model, cache)
+    before = tokenizer_fingerprint(tokenizer)
+    tokenizer(["a text", "a longer text"], truncation=True, max_length=4, padding=True)
+    assert tokenizer_fingerprint(tokenizer) == before
+    other = made("a", "[PAD]", pad_token="[PAD]")
+    assert tokenizer_fingerprint(other) != before

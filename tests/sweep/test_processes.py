@@ -87,10 +87,13 @@ def test_after_kill_9_in_the_third_point_only_what_is_missing_is_trained(store: 
     assert not list(store.root.glob("work/*"))
 
 
-def test_after_ctrl_c_in_a_point_it_is_interrupted_and_the_rest_is_shown(store: Store) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_after_a_signal_in_a_point_it_is_interrupted_and_the_rest_is_shown(
+    store: Store, sign: signal.Signals
+) -> None:
     with start(store, "seed=0,1,2") as process:
         wait_for(process, seed="1", epoch="2")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         assert process.stdout is not None
         output = process.stdout.read()
     assert process.returncode == 130, output

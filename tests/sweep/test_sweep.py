@@ -290,3 +290,17 @@ def test_a_configuration_that_is_not_ours_passes_through(tmp_path: Path) -> None
     found = [line for line in done.stdout.splitlines() if line.startswith("x ")]
     assert found == [f"x {x} y {y}" for x in (1, 2) for y in (3, 4)]
     assert not (tmp_path / "multirun" / "sweeps").exists()
+
+
+def test_a_copied_method_must_take_its_own_name(command: CommandLine, conf: Path) -> None:
+    (conf / "method" / "mine.yaml").write_text((conf / "method" / "lora.yaml").read_text())
+    out = command("method=mine")
+    assert out.said == "error: method/mine.yaml says name: lora; write name: mine"
+    assert (out.status, out.ran) == (1, [])
+
+
+def test_what_would_fail_again_is_not_said_to_succeed(command: CommandLine) -> None:
+    command.task = lambda config: fail(config, "bad_data")
+    assert "3 of 3 runs failed; correct the command or what it names:" in command(*RANKS).said
+    command.task = lambda config: fail(config, "diverged" if config.lora.r == 2 else "bad_data")
+    assert "3 of 3 runs failed; the same command runs again what may succeed:" in command(*RANKS).said
