@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -32,7 +33,7 @@ report: setup ## print and write the table of the last sweep: make report ARGS="
 	$(BIN)/tunesweep report $(ARGS)
 
 test: setup lint ## check style and types, then run the tests
-	$(BIN)/pytest -m "not slow and not gpu and not network" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
