@@ -11,7 +11,13 @@ FILES: dict[str, str | bytes] = {
     "mine.csv": CSV,
     "more.csv": CSV,
     "mine.csv.gz": gzip.compress(CSV.encode()),
-    "semicolons.csv": CSV.replace(",", ";"),
+    "excel.csv": CSV.replace("review,stars", "Text 1 (de),grade")
+    .replace("fine", "schön")
+    .replace(",good", ";1")
+    .replace(",bad", ";0")
+    .replace("Text 1 (de),", "Text 1 (de);")
+    .encode("latin-1"),
+    "binary.csv": "review,good\n" + "".join(f"text {n},{n % 2}\n" for n in range(24)),
     "latin.csv": CSV.replace("fine", "élégant").encode("latin-1"),
     "ratings.csv": "review,stars\n" + "".join(f"text {n},{(1, 2, 3, 5)[n % 4]}\n" for n in range(40)),
     "grouped.csv": "review,stars,film\n" + "".join(f"{row},{n % 6}\n" for n, row in enumerate(ROWS)),

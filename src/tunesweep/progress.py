@@ -42,7 +42,8 @@ def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
     what = f"failed, {failure.get('class')}: {failure.get('message')}"
     if record.main_metric is not None:
         what = f"{record.metrics['protocol']['metric']} {record.main_metric:.3f} on test, all checks passed"
-    print(f"{title(runtime.point)}: {what}, {record.cost['minutes']:.1f} min", file=sys.stderr, flush=True)
+    minutes = f", {record.cost['minutes']:.1f} min" if "minutes" in record.cost else ""
+    print(f"{title(runtime.point)}: {what}{minutes}", file=sys.stderr, flush=True)
 
 
 class Lines(Callback):
