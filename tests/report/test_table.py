@@ -164,3 +164,18 @@ def test_duplicates_and_unreadable_files_are_remarked(record):
 )
 def test_numbers_are_short(function, value, text):
     assert function(value) == text
+
+
+def test_encodings_are_compared_by_what_is_left_after_the_tokenizer(record):
+    runs = [record(name, encoding__name=name) for name in ("pixels_flat", "base64_flat")]
+    runs[0].encoding |= {"tokens_mean": 66.0, "truncated_share": 0.0, "kept_pixels": 1.0}
+    runs[1].encoding |= {"tokens_mean": 50.4, "truncated_share": 0.25, "kept_pixels": 0.0}
+    block = table("s", [Row.from_record(run) for run in runs]).blocks[0]
+    shown = {column.header: [column.cell(row) for row in block.rows] for column in block.columns}
+    assert (shown["tokens"], shown["cut"], shown["pixels kept"]) == (
+        ["66", "50"],
+        ["0.00", "0.25"],
+        ["1.00", "0.00"],
+    )
+    alone = table("s", [Row.from_record(runs[0])]).blocks[0]
+    assert "pixels kept" not in [column.header for column in alone.columns]

@@ -130,6 +130,12 @@ SETTINGS = (
     Column("alpha", "alpha", _plain),
     Column("lr", "lr", "{:g}".format),
 )
+# What an encoding comes to after the tokenizer, where encodings are compared.
+READ = (
+    Column("tokens", "tokens", "{:.0f}".format),
+    Column("truncated", "cut", "{:.2f}".format),
+    Column("kept", "pixels kept", "{:.2f}".format, "pixels\nkept"),
+)
 COSTS = (
     Column("adapter", "trainable (adapter)", count, "adapter"),
     Column("head", "trainable (head)", count, "head"),
@@ -152,7 +158,8 @@ def columns(rows: list[Row]) -> list[Column]:
     keys = factors(rows)
     headers = {column.header for column in (*SETTINGS, *COSTS, *RESULTS, score)} | _groups(rows)
     varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
-    return [*SETTINGS, *varied, *COSTS, score, *RESULTS]
+    read = READ if "encoding.name" in keys else ()
+    return [*SETTINGS, *varied, *read, *COSTS, score, *RESULTS]
 
 
 # Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
