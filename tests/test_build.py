@@ -52,3 +52,8 @@ def test_checking_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tunesweep.data.encodings.image", raising=False)
     check_target("tunesweep.data.encodings.image.Anything")
     assert "tunesweep.data.encodings.image" not in sys.modules
+
+
+def test_what_is_no_class_is_refused() -> None:
+    with pytest.raises(BadConfig, match="is no class: name one"):
+        locate("tunesweep.data.encodings.text.annotations")

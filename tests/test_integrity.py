@@ -208,6 +208,13 @@ def test_a_reload_may_not_flip_one_label():
     assert integrity.check_reload(saved, saved, torch.device("cpu")) == 0
 
 
+def test_a_reload_on_a_cpu_gives_the_same_numbers():
+    saved, again = np.array([[0.0, 3.0]]), np.array([[0.0, 3.001]])  # probabilities differ by 4.5e-5
+    with pytest.raises(IntegrityError, match="0 of 1 labels differ, probabilities by up to 4"):
+        integrity.check_reload(saved, again, torch.device("cpu"))
+    assert 0 < integrity.check_reload(saved, again, torch.device("cuda")) < 1e-4
+
+
 NAMES = ["ant", "bee", "cat"]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tunesweep import identity, run
 from tunesweep.config import RunConfig
+from tunesweep.errors import BadData
 from tunesweep.record import RunRecord, draft
 from tunesweep.store import Store
 
@@ -74,3 +76,14 @@ def test_a_record_that_appears_while_waiting_for_the_claim_is_taken(
     waiting.join(timeout=10)
     assert attempts == []
     assert [record.run_id for record in results] == [config.runtime.point.run_id]
+
+
+def test_data_that_change_after_planning_are_refused(make_config: Make, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("text,label\ngood,a\nbad,b\n")
+    config = make_config("dataset=files", f"dataset.train={path}")
+    identity.identify(config)
+    identity.check_unchanged(config)
+    path.write_text("text,label\nbad,a\ngood,b\n")
+    with pytest.raises(BadData, match="a file of dataset=files has changed since the sweep was planned"):
+        identity.check_unchanged(config)

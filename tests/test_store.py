@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import multiprocessing
 import os
 import signal
@@ -221,3 +222,21 @@ def test_an_error_inside_a_claim_comes_out_as_it_is(store):
     with pytest.raises(OSError, match="mine"), store.claim("a1"):
         raise OSError(errno.ENOSPC, "mine")
     assert _free(store)
+
+
+@pytest.mark.parametrize(("key", "value"), [("status", "running"), ("failure", "integrity")])
+def test_a_record_by_another_hand_is_absent_and_named(store, key, value):
+    store.put(record())
+    path = store.path("records", "a1")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    assert store.get("a1") is None
+    assert f"its {key}" in store.problems[0]
+
+
+@pytest.mark.parametrize(
+    "data", [{"members": [5]}, {"members": [], "points": [1]}, {"members": [], "duplicates": "many"}]
+)
+def test_a_sweep_by_another_hand_is_absent_and_named(store, data):
+    store.put_sweep("s1", data)
+    assert store.get_sweep("s1") is None
+    assert "s1.json is not a readable sweep" in store.problems[0]

@@ -167,3 +167,15 @@ print("HEAVY", sorted({{"torch", "transformers", "datasets", "pandas", "peft"}} 
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert "HEAVY []" in result.stdout
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside.json", "records/../../outside.json"])
+def test_a_record_that_points_out_of_the_store_is_not_followed(store, path):
+    record = store.get("b2")
+    outside = store.root.parent / "outside.json"
+    outside.write_text("{}")
+    record.integrity["files"] = {path: hashlib.sha256(b"{}").hexdigest()}
+    store.put(record)
+    status, _, problems = verify(store)
+    assert (status, len(problems)) == (1, 1)
+    assert f"run b2 names {path!r}, which is no path below" in problems[0]

@@ -48,6 +48,8 @@ BAD: dict[str, tuple[str, str | bytes, dict[str, Any], type[TunesweepError], lis
     "unknown label": ("a.csv", HEAD + "a,x\nb,y\n", {"label_names": {"x": "X"}}, BadData, [
         "the label 'y'", "dataset.label_names has one of x"]),
     "all left out": ("a.csv", HEAD + "a,x\n", {"label_names": {"x": ""}}, BadData, ["no rows left"]),
+    "class twice": ("a.csv", HEAD + "a,x\nb,y\n", {"labels": ["x", "y", "x"]}, BadData, [
+        "names a class twice"]),
     "class order": ("a.csv", HEAD + "a,x\nb,y\n", {"labels": ["x", "z"]}, BadData, [
         "dataset.labels lacks 'y'", "x, y"]),
     "pattern": ("a.txt", "x a\noops this one\n", {"pattern": r"(?P<label>\w) (?P<text>.*)"}, BadData, [

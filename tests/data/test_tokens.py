@@ -12,7 +12,7 @@ from disks import files_up_to
 from tunesweep.data import tokens
 from tunesweep.data.encodings.text import Text
 from tunesweep.data.examples import Examples
-from tunesweep.errors import StorageError
+from tunesweep.errors import BadConfig, StorageError
 from tunesweep.models.tokenizer import load_tokenizer
 
 TEXTS = ["A fine film.", "", "dull " * 40, "A fine film."]
@@ -96,3 +96,9 @@ def test_the_description_counts_tokens(tokenizer, tmp_path):
     assert said["tokens_mean"] == pytest.approx(np.mean(lengths))
     assert said["tokens_max"] == 16
     assert said["truncated_share"] == 0.25
+
+
+@pytest.mark.parametrize(("length", "prompt"), [(1, None), (2, None), (5, "{text} Good or bad?")])
+def test_a_length_without_room_for_a_text_is_refused(tokenizer, tmp_path, length, prompt):
+    with pytest.raises(BadConfig, match=rf"encoding\.max_length={length} leaves no room for a text"):
+        tokenised(tokenizer, tmp_path, length=length, prompt=prompt)

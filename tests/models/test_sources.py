@@ -259,3 +259,17 @@ def test_a_hub_id_is_loaded_at_the_commit_it_was_planned_at():
     assert sources.pinned(model("a/b"), "hub:a/b@0123abc") == "0123abc"
     assert sources.pinned(model("a/b", file="m.gguf"), "hub:a/b@0123abc#m.gguf") == "0123abc"
     assert sources.pinned(model("folder", revision=None), "5d41402a") is None
+
+
+def test_shards_of_one_name_in_two_folders_are_told_apart(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    for part in "ab":
+        (folder / part).mkdir()
+        save_file({part: np.ones(2, np.float32)}, folder / part / "m.safetensors")
+    index = {"weight_map": {part: f"{part}/m.safetensors" for part in "ab"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    prints = [sources.fingerprint(model(folder), tmp_path / "cache")]
+    for part in "ab":
+        save_file({part: np.full(2, 2, np.float32)}, folder / part / "m.safetensors")
+        prints.append(sources.fingerprint(model(folder), tmp_path / "cache"))
+    assert len(set(prints)) == 3

@@ -304,3 +304,11 @@ def test_what_would_fail_again_is_not_said_to_succeed(command: CommandLine) -> N
     assert "3 of 3 runs failed; correct the command or what it names:" in command(*RANKS).said
     command.task = lambda config: fail(config, "diverged" if config.lora.r == 2 else "bad_data")
     assert "3 of 3 runs failed; the same command runs again what may succeed:" in command(*RANKS).said
+
+
+def test_a_file_that_is_no_yaml_is_one_sentence(command: CommandLine, conf: Path) -> None:
+    (conf / "method" / "mine.yaml").write_text("name: [mine")
+    out = command("method=mine")
+    assert out.said.startswith("error: a configuration file is no YAML: ")
+    assert "mine.yaml" in out.said
+    assert (out.status, out.ran) == (1, [])

@@ -49,8 +49,8 @@ def tokenise(
     ]
     path = cache / "tokens" / f"{digest(settings)}.arrow"
     if not path.exists():
-        _check_room(tokenizer, encoding.max_length, encoding.name == "pair", prompt)
         texts = [encoding.encode(example) for example in examples.inputs]
+        _check_room(tokenizer, encoding.max_length, isinstance(texts[0], tuple), prompt)
         _write(texts, _tokenizer_call(tokenizer, encoding.max_length, prompt), path)
     return datasets.Dataset.from_file(str(path))
 
