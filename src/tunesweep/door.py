@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tunesweep.config import AppConfig, RunConfig
+from tunesweep.config import SPLITS, AppConfig, DatasetConfig, RunConfig
 from tunesweep.errors import BadConfig, suggest
 from tunesweep.explain import explain
 
@@ -81,12 +81,27 @@ def _refuse_unread(path: str, found: Iterable[Any], known: list[str]) -> None:
 
 def settle(config: RunConfig) -> RunConfig:
     """Fill what is null in `train` from the budget of the method, or of a model that begins at random."""
+    config.dataset = localised(config.dataset)
     train, budget = config.train, config.model.budget or config.method.budget
     config.runtime.point.lr_by_hand = config.runtime.point.lr_by_hand or train.lr is not None
     train.lr = budget.lr if train.lr is None else train.lr
     train.epochs = budget.epochs if train.epochs is None else train.epochs
     train.warmup = budget.warmup if train.warmup is None else train.warmup
     return config
+
+
+def localised(dataset: DatasetConfig) -> DatasetConfig:
+    """Return the data set as its local copies are, where `dataset.path` names their folder."""
+    if dataset.path is None:
+        return dataset
+    folder = Path(dataset.path)
+    places = {split: str(folder / name) for split, name in dataset.files.items()}
+    if not places:
+        raise BadConfig(f"dataset={dataset.name} has no local form: give dataset.train=PATH, not dataset.path")
+    try:
+        return replace(dataset, **(dict.fromkeys(SPLITS) | dataset.local | places))  # type: ignore[arg-type]
+    except TypeError as error:
+        raise BadConfig(f"dataset.local={dataset.local}: {error}") from None
 
 
 def takes_rank(cfg: DictConfig) -> bool:

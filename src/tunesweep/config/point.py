@@ -1,0 +1,58 @@
+"""One point, and the whole command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import II, MISSING
+
+from tunesweep.config.dataset import DatasetConfig
+from tunesweep.config.method import LoraConfig, MethodConfig
+from tunesweep.config.model import ModelConfig
+from tunesweep.config.readout import ReadoutConfig
+from tunesweep.config.runtime import RuntimeConfig
+from tunesweep.config.train import TrainConfig
+from tunesweep.errors import BadConfig
+
+
+@dataclass
+class Seeds:
+    """Where chance enters: new weights, order of the data, choice of the splits."""
+
+    init: int = II("seed")
+    data: int = II("seed")
+    split: int = 0
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if isinstance(value, int) and not 0 <= value < 2**32:
+                raise BadConfig(f"seeds.{key}={value} must be a whole number from 0 to {2**32 - 1}")
+
+
+@dataclass
+class RunConfig:
+    """One point: everything `run()` needs to know.
+
+    The groups without a default are MISSING, not built: their checks hold for chosen values only.
+    """
+
+    model: ModelConfig = MISSING
+    method: MethodConfig = MISSING
+    lora: LoraConfig = MISSING
+    dataset: DatasetConfig = MISSING
+    encoding: dict[str, Any] = field(default_factory=dict)
+    readout: ReadoutConfig = MISSING
+    train: TrainConfig = field(default_factory=TrainConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    seed: int = 0
+    seeds: Seeds = field(default_factory=Seeds)
+
+
+@dataclass
+class AppConfig(RunConfig):
+    """The whole command: a point and, for experiments, the blocks it is swept over."""
+
+    scale: str = "full"
+    scales: dict[str, Any] = field(default_factory=dict)
+    blocks: list[Any] = field(default_factory=list)

@@ -1,0 +1,65 @@
+"""The group `runtime`: never part of a point's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from tunesweep.config.checks import positive
+from tunesweep.errors import require
+
+
+@dataclass
+class WandbConfig:
+    """Where a run is mirrored to."""
+
+    mode: str = "offline"  # offline, online, disabled
+    project: str = "tunesweep"
+    entity: str | None = None
+
+    def __post_init__(self) -> None:
+        require(self.mode, ("offline", "online", "disabled"), "runtime.wandb.mode")
+
+
+@dataclass
+class Point:
+    """What planning found out about a point; set by the planning sweeper, never by hand."""
+
+    run_id: str = ""
+    sweep_id: str = ""
+    model_fingerprint: str = ""
+    data_fingerprint: str = ""
+    name: str = ""  # the point in the words of its command
+    index: int = 0
+    total: int = 1
+    uses_lora: bool = True  # the method takes its rank
+    executor: str = "in process"  # what carries the run out: Hydra's launcher, when it is not the basic one
+    lr_by_hand: bool = False  # train.lr was given, not the method's own
+
+
+@dataclass
+class RuntimeConfig:
+    """Where and how a point is carried out: never part of its identity."""
+
+    store: str = "multirun"
+    cache: str = MISSING
+    device: str = "auto"  # auto, cpu, cuda
+    threads: int | None = None
+    micro_batch: int | None = None  # examples per forward; null: the whole batch
+    eval_batch_size: int = 64
+    gradient_checkpointing: bool = False
+    attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
+    keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
+    force: bool = False
+    progress: bool = True
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+    point: Point = field(default_factory=Point)
+
+    def __post_init__(self) -> None:
+        positive("runtime", threads=self.threads, micro_batch=self.micro_batch)
+        positive("runtime", eval_batch_size=self.eval_batch_size)
+        require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
+        require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
+        attentions = ("auto", "eager", "sdpa", "flash_attention_2")
+        require(self.attention, attentions, "runtime.attention")
