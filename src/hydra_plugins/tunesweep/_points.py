@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tunesweep import door
 from tunesweep.errors import BadConfig, suggest
@@ -17,17 +19,28 @@ from tunesweep.errors import BadConfig, suggest
 Words = tuple[str, ...]
 CHOOSERS = ("experiment", "scale")
 DECIDING = (*CHOOSERS, "scales", "blocks")
+LABEL = re.compile(r"(?![0-9a-f]{16}$)[A-Za-z][\w-]*")  # never like a run id
+BLOCK = "must be a list of overrides such as ['method=lora', 'lora.r=4,8'], or {label: NAME, points: [...]}"
 
 
-def points(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]) -> list[Words]:
+@dataclass
+class Place:
+    """Where a point stands: the words that chose its experiment, and the labels of its blocks there."""
+
+    experiment: Words
+    labels: set[str] = field(default_factory=set)
+
+
+def points(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]) -> dict[Words, Place]:
     """Return the union of every block's product with the command line, each point once, in order."""
     command = _parse(loader, arguments)
-    found: dict[Words, None] = {}
+    found: dict[Words, Place] = {}
     for experiment in _experiments(loader, command):
         words = _lines(o for o in command if o.key_or_group not in CHOOSERS) + experiment
-        for block in _blocks(loader, config, words):
-            found |= dict.fromkeys(_product(loader, _replaced(loader, block, command) + words))
-    return list(found)
+        for label, block in _blocks(loader, config, words):
+            for point in _product(loader, _replaced(loader, block, command) + words):
+                found.setdefault(point, Place(experiment)).labels.update(label)
+    return found
 
 
 def _parse(loader: ConfigLoader, words: Sequence[str]) -> list[Override]:
@@ -49,8 +62,11 @@ def _experiments(loader: ConfigLoader, command: Sequence[Override]) -> list[Word
     return list(_product(loader, chosen)) if chosen else [()]
 
 
-def _blocks(loader: ConfigLoader, config: DictConfig, words: Words) -> list[Words]:
-    """Return an experiment's blocks; other keys are left out, they may fit only what a block chooses."""
+def _blocks(loader: ConfigLoader, config: DictConfig, words: Words) -> list[tuple[Words, Words]]:
+    """Return labels and words of an experiment's blocks.
+
+    Other keys are left out: they may fit only what a block chooses.
+    """
     deciding = [word for word in words if word.lstrip("+~").split("=")[0].split(".")[0] in DECIDING]
     composed = loader.load_sweep_config(config, deciding)
     if composed.scale != "full" and composed.scale not in composed.scales:
@@ -58,14 +74,28 @@ def _blocks(loader: ConfigLoader, config: DictConfig, words: Words) -> list[Word
             suggest(composed.scale, composed.scales) if composed.scales else "an experiment that has scales"
         )
         raise BadConfig(f"scale={composed.scale} is not an option: choose {options}")
-    return [_block(block) for block in composed.blocks] or [()]
+    return [_block(block) for block in composed.blocks] or [((), ())]
 
 
-def _block(block: Any) -> Words:
+def _block(block: Any) -> tuple[Words, Words]:
+    """Return the label, none or one, and the overrides of a block: a list, or a mapping with a label."""
     # Unresolved: `lora.alpha=${lora.r}` in a block means each point's own rank, as on the command line.
-    words = OmegaConf.to_container(block, resolve=False) if isinstance(block, ListConfig) else block
+    content = OmegaConf.to_container(block, resolve=False) if OmegaConf.is_config(block) else block
+    if not isinstance(content, dict):
+        return (), _overrides(content, content)
+    if set(content) != {"label", "points"}:
+        raise BadConfig(f"block {content} {BLOCK}")
+    label = content["label"]
+    if not isinstance(label, str) or not LABEL.fullmatch(label):
+        raise BadConfig(
+            f"label {label} of a block must be a word: a letter, then letters, digits, '_' or '-'"
+        )
+    return (label,), _overrides(content["points"], content)
+
+
+def _overrides(words: Any, block: Any) -> Words:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise BadConfig(f"block {words} must be a list of overrides such as ['method=lora', 'lora.r=4,8']")
+        raise BadConfig(f"block {block} {BLOCK}")
     door.check_words(words)
     return tuple(words)
 

@@ -14,40 +14,69 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from hydra_plugins.tunesweep._points import Words, points
+from hydra_plugins.tunesweep._points import Place, Words, points
 from tunesweep import door
 from tunesweep.errors import BadConfig
-from tunesweep.sweep.plan import Planned, make_plan
+from tunesweep.sweep.plan import Plan, make_plan
+from tunesweep.sweep.points import Planned
 from tunesweep.sweep.sweep import Sweep
 
 
 def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]) -> Any:
-    """Plan, launch what is neither finished nor a duplicate, show the table, fail if a point failed."""
+    """Plan, launch what is neither finished nor a duplicate, show the table, fail if a point failed.
+
+    Returns a batch for each launch; finished points and duplicates stand where they were planned.
+    """
     if "blocks" not in config:
         return _foreign(context, task, config, arguments)
     loader = context.config_loader
-    composed = {words: _compose(loader, config, words) for words in points(loader, config, arguments)}
-    plan = make_plan([Planned(words, door.to_run_config(cfg)) for words, cfg in composed.items()])
+    places = points(loader, config, arguments)
+    composed = {words: _compose(loader, config, words) for words in places}
+    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     with Sweep(plan, command=list(arguments)) as running:
         returns = _launch(_launcher(context, task, config, frozen), running)
-    batch = [returns.get(p.overrides) or _completed(p, frozen) for p in plan.points]
     running.raise_failures()
-    return [batch]
+    return [[returns.get(p.overrides) or _completed(p, frozen) for p in batch] for batch in _batches(plan)]
+
+
+def _planned(words: Words, place: Place, cfg: DictConfig) -> Planned:
+    return Planned(words, door.to_run_config(cfg), place.experiment, frozenset(place.labels))
+
+
+def _batches(plan: Plan) -> list[list[Planned]]:
+    """Return the planned points by launch; what was finished before stands in the first."""
+    launch = {p.run_id: number for number, stage in enumerate(plan.stages()) for p in stage}
+    count = max(launch.values(), default=0) + 1
+    return [[p for p in plan.points if launch.get(p.run_id, 0) == number] for number in range(count)]
 
 
 def _launch(launcher: Launcher, running: Sweep) -> dict[Words, JobReturn]:
-    """Launch what is to do, and have a record of each point whatever becomes of the launcher."""
-    todo = running.plan.todo
+    """Launch what is to do, sources before what starts from them."""
+    returns: dict[Words, JobReturn] = {}
+    launched = 0
+    for stage in running.plan.stages():
+        ready = running.ready(stage)
+        returns |= _launch_stage(launcher, running, ready, launched)
+        launched += len(ready)
+    return returns
+
+
+def _launch_stage(
+    launcher: Launcher, running: Sweep, todo: list[Planned], launched: int
+) -> dict[Words, JobReturn]:
+    """Launch these points, and have a record of each whatever becomes of the launcher."""
+    words = [list(p.overrides) for p in todo]
     try:
-        returns = list(launcher.launch([list(p.overrides) for p in todo], initial_job_idx=0)) if todo else []
+        returns = list(launcher.launch(words, initial_job_idx=launched)) if todo else []
     except Exception as error:  # a worker that the system killed ends joblib's launch with all its points
-        running.recover({}, otherwise=f"the launcher ended with {type(error).__name__}: {error}")
+        otherwise = f"the launcher ended with {type(error).__name__}: {error}"
+        running.recover(running.plan.todo, {}, otherwise)
         running.raise_failures()
         raise
     if len(returns) != len(todo):  # which one is missing is not known, and the store has the results
         returns = []
-    running.recover({p.run_id: _error(r) for p, r in zip(todo, returns, strict=False)})
+    running.recover(todo, {p.run_id: _error(r) for p, r in zip(todo, returns, strict=False)})
     return {p.overrides: r for p, r in zip(todo, returns, strict=False)}
 
 
@@ -67,6 +96,8 @@ def _freeze(cfg: DictConfig, point: Planned) -> DictConfig:
     ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     ours.runtime.point = point.config.runtime.point
     ours.model.revision, ours.dataset.revision = point.config.model.revision, point.config.dataset.revision
+    ours.model.init_from = point.config.model.init_from
+    ours.runtime.keep, ours.runtime.force = point.config.runtime.keep, point.config.runtime.force
     OmegaConf.resolve(ours)
     with open_dict(cfg):
         for key in ours:

@@ -6,22 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tunesweep import capabilities, identity
-from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig
 from tunesweep.store import Store
-
-
-@dataclass
-class Planned:
-    """One point of a sweep: the overrides that made it, and its configuration."""
-
-    overrides: tuple[str, ...]
-    config: RunConfig
-
-    @property
-    def run_id(self) -> str:
-        """Return the identity that planning gave it."""
-        return self.config.runtime.point.run_id
+from tunesweep.sweep import labels, lineage
+from tunesweep.sweep.points import Planned
 
 
 @dataclass
@@ -31,7 +19,7 @@ class Plan:
     store: Store
     points: list[Planned]
     members: dict[str, Planned]  # by run id, in the order of the command
-    todo: list[Planned] = field(default_factory=list)
+    todo: list[Planned] = field(default_factory=list)  # in the order in which they are launched
     finished: list[Planned] = field(default_factory=list)
     refused: list[Planned] = field(default_factory=list)  # failed integrity: shown, run again only by force
 
@@ -45,22 +33,34 @@ class Plan:
         """Return how many points differ only in what their method ignores."""
         return len(self.points) - len(self.members)
 
+    def stages(self) -> list[list[Planned]]:
+        """Return what is to do in launches: each point after the one that it starts from."""
+        return lineage.stages(self.todo)
+
+    def sources(self) -> list[Planned]:
+        """Return what is to do for others, too: they start from its weights."""
+        ids = {point.source for point in self.members.values()}
+        return [point for point in self.todo if point.run_id in ids]
+
 
 def make_plan(points: Sequence[Planned]) -> Plan:
     """Check, identify, deduplicate and sort points into finished ones and those left to do."""
     _refuse_impossible(points)
     store = _common_store(points)
     store.check_writable()
-    known: identity.Known = {}
-    for planned in points:
-        identity.identify(planned.config, known)
+    labels.identify(points)
     _name(points)
     members: dict[str, Planned] = {}
     for point in points:
         members.setdefault(point.run_id, point)
+    lineage.keep_sources(points)
     plan = Plan(store, list(points), members)
     for point in members.values():
         _sort_in(plan, point)
+    _again_for_others(plan)
+    for point in plan.todo:
+        lineage.check(point, members, store)
+    plan.todo = [point for stage in plan.stages() for point in stage]
     _number(plan)
     return plan
 
@@ -101,6 +101,14 @@ def _sort_in(plan: Plan, point: Planned) -> None:
     elif (record.failure or {}).get("class") == "integrity":
         plan.refused.append(point)
     else:
+        plan.todo.append(point)
+
+
+def _again_for_others(plan: Plan) -> None:
+    """Repeat finished runs that kept no weights, where a point that is left to do starts from them."""
+    for point in lineage.weightless(plan.todo, plan.members, plan.store):
+        point.config.runtime.force = True
+        plan.finished.remove(point)
         plan.todo.append(point)
 
 

@@ -14,12 +14,15 @@ from tunesweep.errors import StorageError, SweepFailed, TunesweepError
 from tunesweep.record import RunRecord
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
-from tunesweep.sweep.plan import Plan, Planned
+from tunesweep.sweep.plan import Plan
+from tunesweep.sweep.points import Planned
 
 NO_RECORD = "the launcher returned and left no record"
+LOST = {"class": "lost", "message": "no record was written"}
 
 NEVER_AGAIN = {"bad_config", "bad_data", "integrity"}  # would fail in the same way
 REPAIR = "correct the command or what it names"
+SOURCE_FAILED = "source failed"  # not carried out: there was nothing to start from
 AGAIN = "the same command runs again what may succeed"
 
 
@@ -61,16 +64,36 @@ class Sweep:
             "points": points,
         }
 
-    def recover(self, errors: Mapping[str, str], otherwise: str = NO_RECORD) -> None:
+    def ready(self, stage: Sequence[Planned]) -> list[Planned]:
+        """Return what can be launched; a point whose source has no result gets a record that says so."""
+        problems = {point.run_id: self._source_problem(point) for point in stage}
+        for point in stage:
+            if problem := problems[point.run_id]:
+                self._record(point, problem, SOURCE_FAILED)
+        return [point for point in stage if not problems[point.run_id]]
+
+    def _source_problem(self, point: Planned) -> str:
+        if point.source is None:
+            return ""
+        record = self.plan.store.get(point.source)
+        if record is not None and not record.failed:
+            return ""
+        name = self.plan.members[point.source].config.runtime.point.name if record is None else record.name
+        failure = (record and record.failure) or LOST
+        return f"run {point.source} ({name}), from which it starts: {failure['class']}: {failure['message']}"
+
+    def recover(
+        self, points: Sequence[Planned], errors: Mapping[str, str], otherwise: str = NO_RECORD
+    ) -> None:
         """Give every point that left no record of its own one that says so."""
-        for point in self.plan.todo:
+        for point in points:
             record, error = self.plan.store.get(point.run_id), errors.get(point.run_id)
             if record is None or (error and not record.failed):
-                self._record_loss(point, error or otherwise)
+                self._record(point, error or otherwise, "lost")
 
-    def _record_loss(self, point: Planned, message: str) -> None:
+    def _record(self, point: Planned, message: str, kind: str) -> None:
         try:
-            self.plan.store.put(lost(point.config, message))
+            self.plan.store.put(unstarted(point.config, message, kind))
         except StorageError as failure:
             self.console.print(f"{point.config.runtime.point.name}: {failure}", soft_wrap=True)
 
@@ -81,17 +104,14 @@ class Sweep:
         if not failed:
             return
         classes = {(record.failure or {}).get("class") if record else "lost" for record in failed.values()}
-        advice = REPAIR if classes <= NEVER_AGAIN else AGAIN
+        advice = REPAIR if classes - {SOURCE_FAILED} <= NEVER_AGAIN else AGAIN
         lines = [f"{len(failed)} of {len(records)} runs failed; {advice}:"]
         lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
         raise SweepFailed("\n".join(lines))
 
     def _describe(self, run_id: str, record: RunRecord | None) -> str:
         name = self.plan.members[run_id].config.runtime.point.name
-        failure = (record.failure if record else None) or {
-            "class": "lost",
-            "message": "no record was written",
-        }
+        failure = (record.failure if record else None) or LOST
         return f"{name}: {failure['class']}: {failure['message']}"
 
 
@@ -104,14 +124,15 @@ def announcement(plan: Plan) -> str:
         parts.append(
             f"{len(plan.refused)} failed their integrity checks (runtime.force=true runs them again)"
         )
+    if sources := plan.sources():
+        parts.append(f"{len(sources)} keep all their weights (runtime.keep=all), as others start from them")
     return ", ".join([*parts, f"{len(plan.finished)} finished, {len(plan.todo)} to do"])
 
 
-def lost(config: RunConfig, message: str) -> RunRecord:
-    """Return the record of a point whose process said nothing."""
+def unstarted(config: RunConfig, message: str, kind: str) -> RunRecord:
+    """Return the record of a point whose process said nothing, or that never had one."""
     from tunesweep.record import draft
 
     record = draft(config)
-    record.status = "failed"
-    record.failure = {"class": "lost", "message": message, "log": ""}
+    record.failure = {"class": kind, "message": message, "log": ""}
     return record
