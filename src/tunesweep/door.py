@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from tunesweep.config import SPLITS, AppConfig, DatasetConfig, RunConfig
+from tunesweep.config import SPLITS, AppConfig, DatasetConfig, Point, RunConfig, RuntimeConfig
 from tunesweep.errors import BadConfig, suggest
 from tunesweep.explain import explain
+from tunesweep.hardware import native_precision
+from tunesweep.record import RunRecord
 
 
 def register() -> None:
@@ -64,6 +66,19 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     return settle(config)
 
 
+def of_record(record: RunRecord, runtime: RuntimeConfig) -> RunConfig:
+    """Return the point that a record is of, to be carried out here: records hold all but `runtime`."""
+    point = Point(
+        run_id=record.run_id,
+        model_fingerprint=str(record.provenance.get("model_fingerprint", "")),
+        data_fingerprint=str(record.data.get("fingerprint", "")),
+        uses_lora="lora" in record.config,
+    )
+    lora = {"r": 1, "alpha": 1, "target_modules": []}  # the group is left out where the method ignores it
+    parts = {"lora": lora, **record.config, "runtime": asdict(replace(runtime, point=point))}
+    return to_run_config(OmegaConf.create(parts))
+
+
 def _refuse_added(path: str, node: Any) -> None:
     """Refuse what `+train.foo=3` puts beside the fields of a dataclass: nobody would read it."""
     _refuse_unread(path, vars(node), [item.name for item in fields(node)])
@@ -82,8 +97,11 @@ def _refuse_unread(path: str, found: Iterable[Any], known: list[str]) -> None:
 def settle(config: RunConfig) -> RunConfig:
     """Fill what is null in `train` from the budget of the method, or of a model that begins at random."""
     config.dataset = localised(config.dataset)
-    train, budget = config.train, config.model.budget or config.method.budget
+    at_random = config.model.budget if config.model.init_from is None else None
+    train, budget = config.train, at_random or config.method.budget
     config.runtime.point.lr_by_hand = config.runtime.point.lr_by_hand or train.lr is not None
+    if train.precision == "auto":
+        train.precision = native_precision(config.runtime.device)
     train.lr = budget.lr if train.lr is None else train.lr
     train.epochs = budget.epochs if train.epochs is None else train.epochs
     train.warmup = budget.warmup if train.warmup is None else train.warmup
@@ -97,7 +115,9 @@ def localised(dataset: DatasetConfig) -> DatasetConfig:
     folder = Path(dataset.path)
     places = {split: str(folder / name) for split, name in dataset.files.items()}
     if not places:
-        raise BadConfig(f"dataset={dataset.name} has no local form: give dataset.train=PATH, not dataset.path")
+        raise BadConfig(
+            f"dataset={dataset.name} has no local form: give dataset.train=PATH, not dataset.path"
+        )
     try:
         return replace(dataset, **(dict.fromkeys(SPLITS) | dataset.local | places))  # type: ignore[arg-type]
     except TypeError as error:

@@ -14,7 +14,7 @@ from tunesweep.data import location
 from tunesweep.errors import BadData
 from tunesweep.models import sources
 
-RECIPE = 1  # raised when the meaning of training changes, so that older numbers are not taken for new ones
+RECIPE = 2  # raised when the meaning of training changes, so that older numbers are not taken for new ones
 LIBRARIES = ("torch", "transformers", "peft")
 
 # Names for people, places (content stands for them) and limits that only guard: none changes a number.
@@ -24,15 +24,23 @@ _NOT_IDENTITY = {
         "source",
         "revision",
         "file",
+        "tokenizer",
         "width",
         "max_length",
         "trust_remote_code",
         "budget",
         "target_modules",
     ),
-    "method": ("name", "budget"),
-    "dataset": ("name", "train", "select", "test", "folder", "revision"),
+    "method": ("name", "budget", "merges"),
+    "dataset": ("name", "train", "select", "test", "folder", "path", "files", "local", "revision"),
     "encoding": ("name",),
+}
+# What each readout reads of its group.
+_PROMPT = ("words", "prompt", "chat")
+READ_BY = {
+    "linear": ("pooling",),
+    "label_words": (*_PROMPT, "normalise", "calibration"),
+    "generate": (*_PROMPT, "constrain", "max_new_tokens"),
 }
 
 
@@ -51,10 +59,20 @@ def canonical(config: RunConfig) -> dict[str, Any]:
     if config.model.family == "vision":
         parts["encoding"] = {}
     if config.readout.name != "linear":
-        del parts["readout"]["pooling"], parts["model"]["pooling"]
-    if config.readout.name != "label_words":
-        del parts["readout"]["words"], parts["readout"]["prompt"]
+        del parts["model"]["pooling"]
+    read = READ_BY.get(config.readout.name, ())
+    parts["readout"] = {key: value for key, value in parts["readout"].items() if key in ("name", *read)}
+    if not config.method.trained:
+        _leave_training(parts, config)
     return {key: _sorted_sets(value) for key, value in parts.items()}
+
+
+def _leave_training(parts: dict[str, Any], config: RunConfig) -> None:
+    """Drop what only training reads; the order of the data also chooses solved examples."""
+    parts["train"] = {"precision": config.train.precision}
+    del parts["seeds"]["init"]
+    if not config.method.shots.k or config.method.shots.by != "seed":
+        del parts["seeds"]["data"]
 
 
 def _sorted_sets(value: Any) -> Any:

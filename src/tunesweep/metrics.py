@@ -37,33 +37,44 @@ def calibration_error(probability: Array, labels: Array, bins: int = 15) -> floa
 
 
 def quick(logits: Array, labels: Array) -> dict[str, float]:
-    """Return what is monitored on the select split: accuracy, macro_f1, loss.
-
-    A class that is neither there nor predicted has no part in macro_f1.
-    """
+    """Return what is monitored on the select split: accuracy, macro_f1, loss."""
     predicted = logits.argmax(axis=1)
     return {
         "accuracy": float((predicted == labels).mean()),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        "macro_f1": _macro_f1(labels, predicted),
         "loss": float(losses(logits, labels).mean()),
     }
 
 
 def full(logits: Array, labels: Array, names: Sequence[str]) -> dict[str, Any]:
-    """Return the scores of a row; `per_class` by name, `confusion` [true, predicted]."""
-    predicted, classes = logits.argmax(axis=1), np.arange(len(names))
-    scores, per_class = quick(logits, labels), by_class(labels, predicted, names)
+    """Return the scores of a row that has a logit for every class."""
+    return decided(logits.argmax(axis=1), labels, names) | {
+        "log_loss": float(losses(logits, labels).mean()),
+        "calibration_error": calibration_error(probabilities(logits), labels),
+    }
+
+
+def decided(predicted: Array, labels: Array, names: Sequence[str]) -> dict[str, Any]:
+    """Return the scores of predicted classes; `per_class` by name, `confusion` [true, predicted].
+
+    A prediction of -1, an answer that is no class, is wrong, and has no column in `confusion`.
+    """
+    classes, per_class = np.arange(len(names)), by_class(labels, predicted, names)
     present = [names[i] for i in np.unique(labels)]
     return {
         "n": len(labels),
-        "accuracy": scores["accuracy"],
-        "macro_f1": scores["macro_f1"],
+        "accuracy": float((predicted == labels).mean()),
+        "macro_f1": _macro_f1(labels, predicted),
         "balanced_accuracy": float(np.mean([per_class[name]["recall"] for name in present])),
-        "log_loss": scores["loss"],
-        "calibration_error": calibration_error(probabilities(logits), labels),
         "per_class": per_class,
         "confusion": confusion_matrix(labels, predicted, labels=classes).tolist(),
     }
+
+
+def _macro_f1(labels: Array, predicted: Array) -> float:
+    """A class that is neither there nor predicted has no part in it; what is no class is none."""
+    known = np.union1d(labels, predicted[predicted >= 0])
+    return float(f1_score(labels, predicted, labels=known, average="macro", zero_division=0))
 
 
 def by_class(labels: Array, predicted: Array, names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from tunesweep import metrics
 from tunesweep.errors import StorageError
 
 
-def write(
-    path: Path, ids: Sequence[str], labels: np.ndarray, logits: np.ndarray, names: Sequence[str]
-) -> None:
-    """Write one row per scored example: id, label, prediction, loss and a probability per class."""
+def write(path: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> None:
+    """Write one row per scored example: its id, and what its task says of it.
+
+    Of a classifier: label, prediction, loss and a probability per class (`p:NAME`). Of windows of a text,
+    which are no rows of the data, the ids are their numbers.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    probability = metrics.probabilities(logits)
-    columns = {
-        "id": list(ids),
-        "label": [names[i] for i in labels],
-        "prediction": [names[i] for i in logits.argmax(axis=1)],
-        "loss": metrics.losses(logits, labels),
-    }
-    columns |= {f"p:{name}": probability[:, i] for i, name in enumerate(names)}
+    n = len(next(iter(columns.values())))
+    names = list(ids) if len(ids) == n else [f"window-{number}" for number in range(n)]
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), part)
+        pq.write_table(pa.table({"id": names, **columns}), part)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tunesweep.config import Point, RuntimeConfig
 from tunesweep.record import RunRecord
-from tunesweep.tasks.classification import Classification
+from tunesweep.tasks.learner import Learner
 
 
 def title(point: Point) -> str:
@@ -29,9 +29,9 @@ def progress_callbacks(runtime: RuntimeConfig) -> list[Callback]:
 
 def latest(learner: pl.LightningModule) -> str:
     """Return the scores of the last epoch in words."""
-    assert isinstance(learner, Classification)
-    scores = learner.history[-1]
-    return f"train loss {scores['train_loss']:.3f}, select accuracy {scores['accuracy']:.3f}"
+    assert isinstance(learner, Learner)
+    scores, monitor = learner.history[-1], learner.task.monitor
+    return f"train loss {scores['train_loss']:.3f}, select {monitor} {scores[monitor]:.3f}"
 
 
 def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:

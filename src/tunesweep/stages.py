@@ -11,24 +11,28 @@ import numpy as np
 import torch
 from pytorch_lightning import seed_everything
 
-from tunesweep import identity, integrity, metrics, predictions
+from tunesweep import fresh, identity, integrity, predictions
 from tunesweep.config import RunConfig
 from tunesweep.data.location import content_digest
-from tunesweep.data.module import DataModule
+from tunesweep.data.module import Answers, DataModule
 from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
+from tunesweep.hardware import warning as hardware_warning
 from tunesweep.memory import MemoryWatch, bound_kernel_caches
 from tunesweep.methods import artefact
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Readout
+from tunesweep.models.start import start_from
 from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from tunesweep.progress import progress_callbacks
 from tunesweep.provenance import provenance
 from tunesweep.record import RunRecord
 from tunesweep.scoring import score
 from tunesweep.store import Store
-from tunesweep.tasks.classification import Classification
+from tunesweep.tasks import build_task
+from tunesweep.tasks.learner import Learner
+from tunesweep.tasks.task import Scored, Task
 from tunesweep.trainer import BestOnSelect, Stopwatch, build_trainer, fit
 
 
@@ -37,11 +41,14 @@ class Workplace:
 
     device: torch.device
     data: DataModule
+    task: Task
     network: Readout
     base: dict[str, str]  # digests of the weights as loaded
     untrained: dict[str, torch.Tensor]  # what will be trained, as it was
-    logits: np.ndarray  # of the test split
-    labels: np.ndarray
+    scored: Scored  # of the test split
+    answers: Answers
+    sample: np.ndarray  # probabilities of the first examples
+    off: np.ndarray | None  # probabilities of the test split with the adapter switched off
 
     def __init__(self, config: RunConfig, store: Store, record: RunRecord) -> None:
         self.config, self.store, self.record = config, store, record
@@ -60,6 +67,14 @@ class Workplace:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.record.cost["minutes"] = (time.perf_counter() - self._began) / 60
 
+    def new_network(self, config: RunConfig | None = None) -> Readout:
+        """Return the network that the point begins with: weights loaded, nothing attached."""
+        config = config or self.config
+        network = build_network(config, self.data, self.device)
+        if config.model.init_from:
+            start_from(network, config, self.store)
+        return network.to(self.device)
+
 
 def prepare(work: Workplace) -> None:
     """Choose the device, and say where the numbers come from."""
@@ -68,6 +83,7 @@ def prepare(work: Workplace) -> None:
     point = work.config.runtime.point
     work.record.provenance = provenance(work.device, point.executor)
     work.record.provenance["model_fingerprint"] = point.model_fingerprint
+    work.record.warnings += hardware_warning(work.config)
 
 
 def load_data(work: Workplace) -> None:
@@ -78,6 +94,7 @@ def load_data(work: Workplace) -> None:
         known = tokenizer_fingerprint(tokenizer)
     identity.check_unchanged(config)
     work.data = DataModule(config, tokenizer, known)
+    work.task = build_task(config, work.data)
     work.record.data = work.data.description() | {"fingerprint": config.runtime.point.data_fingerprint}
     work.record.encoding = work.data.encoding_description()
     work.record.warnings += warnings(work.record.data, work.record.encoding)
@@ -86,7 +103,7 @@ def load_data(work: Workplace) -> None:
 def load_network(work: Workplace) -> None:
     """Seed everything, load the backbone, remember what it was, and attach the method (R17)."""
     seed_everything(work.config.seeds.init, verbose=False)
-    work.network = build_network(work.config, work.data, work.device)
+    work.network = work.new_network()
     work.base = integrity.digests(work.network)
     attach(work.network, work.config)
     work.untrained = artefact.trained_state(work.network)
@@ -96,10 +113,12 @@ def load_network(work: Workplace) -> None:
 def train(work: Workplace) -> None:
     """Fit, then go back to the epoch that was best on the select split."""
     config, watch = work.config, Stopwatch()
-    best = BestOnSelect(config.train.monitor, work.folder / "best.safetensors")
+    if not config.method.trained:
+        return
+    best = BestOnSelect(work.task.monitor, work.folder / "best.safetensors")
     callbacks = [watch, best, *progress_callbacks(config.runtime)]
-    learner = Classification(work.network, config.train, work.data)
-    trainer = build_trainer(config, work.device, callbacks, work.data.batches.accumulation)
+    learner = Learner(work.network, config, work.data, work.task)
+    trainer = build_trainer(config, work.device, callbacks, work.data.batches.accumulation, work.task)
     with MemoryWatch(work.device) as memory:
         fit(trainer, learner, work.data)
     work.network.to(work.device)
@@ -114,45 +133,58 @@ def train(work: Workplace) -> None:
 
 def evaluate(work: Workplace) -> None:
     """Score the test split; its labels are read here, once."""
-    work.logits = score(work.network, work.data.test_dataloader(), work.config.train.precision)
-    work.labels = work.data.test_labels.open()
-    work.record.metrics["test"] = metrics.full(work.logits, work.labels, work.data.names)
-    work.record.metrics["protocol"] = {"metric": "accuracy", "split": "test", "chosen_on": "select"}
+    scored = work.task.evaluate(work.network)
+    work.answers = work.data.test_answers.open()
+    work.scored = work.task.judge(scored, work.answers)
+    work.record.metrics["test"] = work.scored.metrics
+    work.record.metrics["protocol"] = work.task.protocol() | {"split": "test", "chosen_on": "select"}
 
 
 def check_network(work: Workplace) -> None:
     """Check what training did and did not change, and what the scores depend on (R10, R11, R16)."""
-    state = artefact.trained_state(work.network)
+    state, precision = artefact.trained_state(work.network), work.config.train.precision
     work.record.integrity = {
         "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
         **integrity.check_trained(work.untrained, state, work.config),
-        "adapter_norm": integrity.check_adapter(state),
         "four_bit_layers": integrity.check_four_bit(work.network, work.config),
-        **integrity.check_batch_size(work.network, work.data, work.config),
+        **integrity.check_batch_size(work.network, work.data, work.config, work.task),
     }
-    integrity.check_labels(work.record.metrics["test"]["confusion"], work.data.names)
+    integrity.check_labels(work.scored.metrics.get("confusion"), work.data.names)
+    sample = score(work.network, fresh.sample(work.data, work.config), precision, work.task.look)
+    work.sample = work.task.probabilities(sample)
+    work.off = fresh.switched_off(work.network, work.data, work.config, work.task)
 
 
 def save(work: Workplace) -> None:
     """Write the artefact beside the store, and let the trained network go."""
-    artefact.save(work.network, work.config, work.artefact)
-    work.record.cost["disk_bytes"] = artefact.size(work.artefact)
+    if work.config.method.trained:
+        artefact.save(work.network, work.config, work.artefact)
+        work.record.cost["disk_bytes"] = artefact.size(work.artefact)
     del work.network
 
 
 def check_artefact(work: Workplace) -> None:
-    """Load the artefact onto a fresh base and score again (R9)."""
+    """Score the bare backbone; load the artefact onto it and score again (R9, R19); merge it (R13)."""
+    if not work.config.method.trained:
+        return
     seed_everything(work.config.seeds.init + 1, verbose=False)  # a head that was not saved would show
-    fresh = build_network(work.config, work.data, work.device)
-    artefact.load(fresh, work.config, work.artefact)
-    again = score(fresh.to(work.device), work.data.test_dataloader(), work.config.train.precision)
-    work.record.integrity["reload_change"] = integrity.check_reload(work.logits, again, work.device)
+    network = work.new_network()
+    before = fresh.before(network, work.config, work.task)
+    work.record.metrics |= fresh.comparison(work.task, before, work.scored, work.answers, work.config)
+    if work.off is not None:
+        work.record.integrity["off_equals_base"] = integrity.check_off(work.off, before, work.task)
+    artefact.load(network, work.config, work.artefact)
+    found = fresh.look_again(network.to(work.device), work.data, work.config, work.task)
+    change = integrity.check_reload(work.sample, work.task.probabilities(found), work.device)
+    work.record.integrity["reload_change"] = change
+    if work.config.method.merges:
+        work.record.integrity["merge"] = fresh.merge(work, network, found)
 
 
 def keep(work: Workplace) -> None:
     """Put what is to stay into the store, and note its digests for `tunesweep verify`."""
     path = work.store.path("predictions", work.run_id)
-    predictions.write(path, work.data.splits.test.ids, work.labels, work.logits, work.data.names)
+    predictions.write(path, work.data.splits.test.ids, work.scored.columns)
     work.record.artefacts["predictions"] = work.store.relative(path)
     if keeps_weights(work.config):
         folder = work.store.path("adapters", work.run_id)
@@ -167,4 +199,6 @@ def keep(work: Workplace) -> None:
 
 def keeps_weights(config: RunConfig) -> bool:
     """Whether trained weights stay: by default those of methods that leave most of the base alone."""
+    if not config.method.trained:
+        return False
     return config.runtime.keep == "all" or (config.runtime.keep == "adapter" and not config.method.full)

@@ -14,7 +14,8 @@ from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import StorageError
 from tunesweep.methods.artefact import restore, trained_state
-from tunesweep.tasks.classification import Classification
+from tunesweep.tasks.learner import Learner
+from tunesweep.tasks.task import Task
 
 
 class Stopwatch(Callback):
@@ -45,7 +46,7 @@ class BestOnSelect(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save when better; equal scores are told apart by the loss."""
-        assert isinstance(pl_module, Classification)
+        assert isinstance(pl_module, Learner)
         scores = pl_module.history[-1]
         key = (-scores["loss"] if self.monitor == "loss" else scores[self.monitor], -scores["loss"])
         if self._best is None or key > self._best:
@@ -65,19 +66,19 @@ class BestOnSelect(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go back to the best epoch, and leave no file behind."""
-        assert isinstance(pl_module, Classification)
+        assert isinstance(pl_module, Learner)
         restore(pl_module.network, load_file(str(self.path)))
         self.path.unlink()
 
 
 def build_trainer(
-    config: RunConfig, device: torch.device, callbacks: list[Callback], accumulation: int
+    config: RunConfig, device: torch.device, callbacks: list[Callback], accumulation: int, task: Task
 ) -> pl.Trainer:
     """Return a trainer that trains: what it would log, save or print by itself is switched off."""
     train = config.train
     if train.patience is not None:
-        mode = "min" if train.monitor == "loss" else "max"
-        callbacks = [*callbacks, EarlyStopping(f"select/{train.monitor}", patience=train.patience, mode=mode)]
+        mode = "min" if task.monitor == "loss" else "max"
+        callbacks = [*callbacks, EarlyStopping(f"select/{task.monitor}", patience=train.patience, mode=mode)]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
@@ -95,7 +96,7 @@ def build_trainer(
     )
 
 
-def fit(trainer: pl.Trainer, learner: Classification, data: DataModule) -> None:
+def fit(trainer: pl.Trainer, learner: Learner, data: DataModule) -> None:
     """Train; `from_pretrained` leaves a model in eval mode, where dropout would never run."""
     learner.train()
     trainer.fit(learner, train_dataloaders=data.train_dataloader(), val_dataloaders=data.val_dataloader())

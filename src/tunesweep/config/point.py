@@ -50,9 +50,18 @@ class RunConfig:
 
 
 @dataclass
+class ReportConfig:
+    """What the table of an experiment shows."""
+
+    columns: list[str] = field(default_factory=list)  # its columns, in order; none: the usual ones
+    per_class: bool = False  # a report per class for each row
+
+
+@dataclass
 class AppConfig(RunConfig):
     """The whole command: a point and, for experiments, the blocks it is swept over."""
 
     scale: str = "full"
     scales: dict[str, Any] = field(default_factory=dict)
     blocks: list[Any] = field(default_factory=list)
+    report: ReportConfig = field(default_factory=ReportConfig)

@@ -23,7 +23,8 @@ class TrainConfig:
     clip: float | None = 1.0  # largest gradient norm
     dropout: float | None = 0.0  # of the backbone; null leaves the model's own
     class_weights: str | None = None  # balanced
-    precision: str = "bf16"  # bf16 (autocast; what is trained stays in 32 bits), fp32
+    # bf16 (autocast; what is trained stays in 32 bits), fp32; auto: bf16 where the device computes in it
+    precision: str = "auto"
     monitor: str = "auto"  # on the select split: accuracy, macro_f1, loss; auto: what the task goes by
     patience: int | None = None  # epochs without a better one before training ends
     bucketing: bool = True  # batches of similar length
@@ -33,7 +34,7 @@ class TrainConfig:
         positive("train", clip=self.clip, patience=self.patience)
         fraction("train", warmup=self.warmup or 0.0, dropout=self.dropout or 0.0)
         require(self.schedule, ("linear", "cosine", "constant"), "train.schedule")
-        require(self.precision, ("bf16", "fp32"), "train.precision")
+        require(self.precision, ("auto", "bf16", "fp32"), "train.precision")
         require(self.optimizer, ("adamw", "adamw_8bit", "paged_adamw_8bit"), "train.optimizer")
         require(self.monitor, ("auto", "accuracy", "macro_f1", "loss"), "train.monitor")
         require(self.class_weights, (None, "balanced"), "train.class_weights")

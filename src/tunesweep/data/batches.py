@@ -20,10 +20,21 @@ class GlobalBatches:
     a new order from (seed, number of the pass).
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, micro: int, seed: int, bucketing: bool) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batch: int,
+        micro: int,
+        seed: int,
+        bucketing: bool,
+        terms: np.ndarray | None = None,
+    ) -> None:
+        """`terms`: of how many losses each example is the sum; one where nothing else is said."""
         self.lengths = np.asarray(lengths)
+        self.terms = np.ones(len(self.lengths), dtype=np.int64) if terms is None else terms
         self.batch, self.micro, self.seed, self.bucketing = batch, micro, seed, bucketing
         self.epoch = 0
+        self._totals: list[int] = []
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.lengths), self.batch)
@@ -32,7 +43,9 @@ class GlobalBatches:
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
-        for group in self._global(rng):
+        groups = self._global(rng)
+        self._totals = [int(self.terms[group].sum()) for group in groups]
+        for group in groups:
             for start in range(0, len(group), self.micro):
                 yield [int(index) for index in group[start : start + self.micro]]
 
@@ -55,14 +68,13 @@ class GlobalBatches:
         """Micro-batches in a whole global batch."""
         return -(-self.batch // self.micro)
 
-    def share(self, position: int, size: int) -> float:
-        """Return the weight of a micro-batch's mean loss, so that gradients are the global mean's.
+    def share(self, position: int) -> float:
+        """Return the factor of a micro-batch's summed losses that makes gradients the global mean's.
 
-        Lightning divides each loss by `accumulation`; the last global batch may be smaller than the rest.
+        The mean is over all losses of the global batch, whichever micro-batch they fall into. Lightning
+        divides each loss by `accumulation`, also in the last global batch, which may be smaller.
         """
-        group = position // self.accumulation
-        whole, rest = divmod(len(self.lengths), self.batch)
-        return size * self.accumulation / (self.batch if group < whole else rest)
+        return self.accumulation / self._totals[position // self.accumulation]
 
 
 def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
@@ -78,11 +90,19 @@ class TextCollator:
         self.pad, self.labels = pad, labels
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
-        """Return input_ids, attention_mask [batch, tokens], index [batch] and what else the model reads."""
-        batch = {"input_ids": _padded(rows, "input_ids", self.pad)}
-        batch["attention_mask"] = _padded([{"m": [1] * len(row["input_ids"])} for row in rows], "m", 0)
+        """Return input_ids, attention_mask [batch, tokens], index [batch] and what else the model reads.
+
+        Where an answer is written: answer_ids and answer_mask [batch, tokens of it]; of a running text:
+        scored [batch], the number of last tokens that count.
+        """
+        batch = {"input_ids": _padded(rows, "input_ids", self.pad), "attention_mask": _mask(rows, "input_ids")}
         if "token_type_ids" in rows[0]:
             batch["token_type_ids"] = _padded(rows, "token_type_ids", 0)
+        if "answer_ids" in rows[0]:
+            batch["answer_ids"] = _padded(rows, "answer_ids", self.pad)
+            batch["answer_mask"] = _mask(rows, "answer_ids")
+        if "scored" in rows[0]:
+            batch["scored"] = torch.tensor([row["scored"] for row in rows])
         return _with_labels(batch, [row["index"] for row in rows], self.labels)
 
 
@@ -104,6 +124,10 @@ class ImageCollator:
 def _padded(rows: Sequence[Mapping[str, Any]], key: str, value: int) -> Tensor:
     tensors = [torch.tensor(row[key], dtype=torch.long) for row in rows]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+
+
+def _mask(rows: Sequence[Mapping[str, Any]], key: str) -> Tensor:
+    return _padded([{"mask": [1] * len(row[key])} for row in rows], "mask", 0)
 
 
 def _with_labels(batch: Batch, index: list[int], labels: np.ndarray | None) -> Batch:

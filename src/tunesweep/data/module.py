@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import datasets
@@ -17,30 +16,32 @@ from tunesweep.data import tokens
 from tunesweep.data.batches import GlobalBatches, ImageCollator, TextCollator, by_length
 from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.quality import quality
-from tunesweep.data.readers import load
+from tunesweep.data.readers import load, swapped
+from tunesweep.data.texts import Texts, scored_terms
 from tunesweep.errors import IntegrityError
 from tunesweep.identity import digest
 
 Rows: TypeAlias = "datasets.Dataset | list[dict[str, Any]]"  # token ids, or pictures
+Answers: TypeAlias = "np.ndarray | list[str]"  # class numbers [n], or texts
 
 
-class SealedLabels:
-    """The labels of the test split: read once, at the end (R17)."""
+class SealedAnswers:
+    """What is right in the test split: read once, at the end (R17)."""
 
-    def __init__(self, labels: np.ndarray) -> None:
-        self._labels, self.opened = labels, False
+    def __init__(self, answers: Answers) -> None:
+        self._answers, self.opened = answers, False
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._answers)
 
-    def open(self) -> np.ndarray:
-        """Return the class numbers [n]; a second look is a mistake of ours."""
+    def open(self) -> Answers:
+        """Return class numbers [n] or texts; a second look is a mistake of ours."""
         if self.opened:
             raise IntegrityError(
                 "the labels of the test split were read twice: they are for the final score only"
             )
         self.opened = True
-        return self._labels
+        return self._answers
 
 
 class DataModule(pl.LightningDataModule):
@@ -53,26 +54,27 @@ class DataModule(pl.LightningDataModule):
         self.names = self.splits.labels
         self._tokenizer_fingerprint = tokenizer_fingerprint
         self.encoding = self._encoding() if tokenizer is not None else None
-        self.rows = {name: self._rows(getattr(self.splits, name)) for name in SPLITS}
+        self.texts = self._texts() if tokenizer is not None else None
+        self.rows = {name: self._rows(getattr(self.splits, name), name != "test") for name in SPLITS}
         self.labels = {name: self._numbers(getattr(self.splits, name)) for name in ("train", "select")}
-        self.test_labels = SealedLabels(self._numbers(self.splits.test))
+        self.test_answers = SealedAnswers(self._answers(self.splits.test))
         self.batches = self._train_batches()
 
-    def _numbers(self, examples: Examples) -> np.ndarray:
+    def _numbers(self, examples: Examples) -> np.ndarray | None:
+        if not self.names:
+            return None
         number = {name: index for index, name in enumerate(self.names)}
         return np.array([number[label] for label in examples.labels], dtype=np.int64)
 
-    def _rows(self, examples: Examples) -> Rows:
-        if self.tokenizer is None:
-            return _pictures(examples)
-        return tokens.tokenise(
-            examples,
-            self.encoding,
-            self.tokenizer,
-            prompt=self.config.readout.prompt if self.config.readout.name == "label_words" else None,
-            cache=Path(self.config.runtime.cache),
-            tokenizer_fingerprint=self._tokenizer_fingerprint,
-        )
+    def _answers(self, examples: Examples) -> Answers:
+        numbers = self._numbers(examples)
+        return list(examples.labels) if numbers is None else numbers
+
+    def _texts(self) -> Texts:
+        return Texts(self.config, self.splits, self.encoding, self.tokenizer, self._tokenizer_fingerprint)
+
+    def _rows(self, examples: Examples, learnt: bool) -> Rows:
+        return _pictures(examples) if self.texts is None else self.texts.rows(examples, learnt)
 
     def _encoding(self) -> Any:
         """Return the encoding; an open value range is the data set's."""
@@ -81,16 +83,29 @@ class DataModule(pl.LightningDataModule):
             return replace(encoding, high=self.splits.value_range[1])
         return encoding
 
+    @property
+    def prefix(self) -> list[int]:
+        """Return the ids of solved examples that stand before every example; not part of the rows."""
+        return [] if self.texts is None else self.texts.prefix
+
     def lengths(self, split: str) -> list[int]:
-        """Return tokens per example; pictures count as one."""
+        """Return tokens per example, answer included; pictures count as one."""
         rows = self.rows[split]
-        return [1] * len(rows) if isinstance(rows, list) else list(rows["length"])
+        if isinstance(rows, list):
+            return [1] * len(rows)
+        answers = scored_terms(rows) if "answer_ids" in rows.column_names else 0
+        return list(np.asarray(rows["length"][:]) + answers)
 
     def _train_batches(self) -> GlobalBatches:
         train, runtime = self.config.train, self.config.runtime
         micro = min(runtime.micro_batch or train.batch_size, train.batch_size)
         return GlobalBatches(
-            self.lengths("train"), train.batch_size, micro, self.config.seeds.data, train.bucketing
+            self.lengths("train"),
+            train.batch_size,
+            micro,
+            self.config.seeds.data,
+            train.bucketing,
+            terms=scored_terms(self.rows["train"]),
         )
 
     def _collator(self, labels: np.ndarray | None) -> TextCollator | ImageCollator:
@@ -99,37 +114,45 @@ class DataModule(pl.LightningDataModule):
             return ImageCollator(self.splits.value_range, labels)
         return TextCollator(self.tokenizer.pad_token_id, labels)
 
-    def _loader(self, split: str, batches: Any, labels: np.ndarray | None) -> DataLoader[Any]:
-        rows: Any = self.rows[split]
+    def _loader(self, rows: Any, batches: Any, labels: np.ndarray | None) -> DataLoader[Any]:
         return DataLoader(rows, batch_sampler=batches, collate_fn=self._collator(labels))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the next epoch."""
-        return self._loader("train", self.batches, self.labels["train"])
+        return self._loader(self.rows["train"], self.batches, self.labels["train"])
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the select split: what choices are made on."""
         batches = by_length(self.lengths("select"), self.config.runtime.eval_batch_size)
-        return self._loader("select", batches, self.labels["select"])
+        return self._loader(self.rows["select"], batches, self.labels["select"])
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the test split without its labels."""
-        return self._loader(
-            "test", by_length(self.lengths("test"), self.config.runtime.eval_batch_size), None
-        )
+        batches = by_length(self.lengths("test"), self.config.runtime.eval_batch_size)
+        return self._loader(self.rows["test"], batches, None)
+
+    def swapped_test_dataloader(self) -> DataLoader[Any]:
+        """Return the test split with the two responses of every pair exchanged, without labels."""
+        rows = self._rows(swapped(self.splits.test, self.config.dataset), learnt=False)
+        batches = by_length(list(rows["length"][:]), self.config.runtime.eval_batch_size)  # type: ignore[call-overload]
+        return self._loader(rows, batches, None)
 
     def sample_dataloader(self, count: int, size: int) -> DataLoader[Any]:
-        """Return the first test examples in batches of a given size, without labels."""
-        lengths = self.lengths("test")[:count]
-        return self._loader("test", by_length(lengths, size), None)
+        """Return the first examples in batches of a given size, without labels.
+
+        Of the test split; of the select split where only that has the answers whose likelihood is asked.
+        """
+        split = "select" if self.config.readout.name == "generate" and self.names else "test"
+        return self._loader(self.rows[split], by_length(self.lengths(split)[:count], size), None)
 
     def description(self) -> dict[str, Any]:
         """Return the record's `data`: what was read, and what is wrong with it."""
         truncated = {name: _truncated(rows) for name, rows in self.rows.items()}
-        return quality(self.splits, truncated) | {
+        found = quality(self.splits, truncated) | {
             "labels": self.names,
             "scored_ids": digest(self.splits.test.ids),
         }
+        return found | ({"shots": self.texts.shot_ids} if self.texts and self.texts.shot_ids else {})
 
     def encoding_description(self) -> dict[str, Any]:
         """Return the record's `encoding`, measured through the tokenizer on the test split."""

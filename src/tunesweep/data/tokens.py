@@ -13,17 +13,13 @@ import datasets
 import numpy as np
 
 from tunesweep.data.examples import Examples
+from tunesweep.data.prompts import Fields, Prompt, PromptCall, within
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.identity import digest
 
-Encoded = str | tuple[str, str]
-COLUMNS = (
-    "input_ids",
-    "token_type_ids",
-    "length",
-    "truncated",
-    "index",
-)  # a cached file has other ones: not ours
+# A cached file with other columns is not ours. token_type_ids: of pairs alone; answer_ids: where one is written.
+COLUMNS = ("input_ids", "token_type_ids", "answer_ids", "scored", "length", "truncated", "index")
+Rows = dict[str, list[Any]]
 
 
 def tokenise(
@@ -31,27 +27,34 @@ def tokenise(
     encoding: Any,
     tokenizer: Any,
     *,
-    prompt: str | None,
     cache: Path,
     tokenizer_fingerprint: str,
+    prompt: Prompt | None = None,
+    befores: Sequence[str] | None = None,
+    answers: Sequence[str] | None = None,
 ) -> datasets.Dataset:
-    """Return the columns above (token_type_ids for pairs alone), in the order of the examples.
+    """Return the columns above, in the order of the examples.
 
-    The result is kept in an Arrow file named by its content; a file under its final name is whole.
+    Args:
+        examples: what is read.
+        encoding: how it becomes text.
+        tokenizer: how text becomes ids.
+        cache: where the result is kept, in an Arrow file named by its content; one under its name is whole.
+        tokenizer_fingerprint: stands for the tokenizer in that name.
+        prompt: what stands around the text, for readouts that need one.
+        befores: solved examples of each example's own.
+        answers: what is to be written, END not included.
     """
     settings = [
-        COLUMNS,
-        type(encoding).__name__,
-        asdict(encoding),
-        prompt,
-        tokenizer_fingerprint,
+        *(COLUMNS, type(encoding).__name__, asdict(encoding), tokenizer_fingerprint),
+        *(None if prompt is None else asdict(prompt), _digest(befores), _digest(answers)),
         _digest(examples.inputs),
     ]
     path = cache / "tokens" / f"{digest(settings)}.arrow"
     if not path.exists():
         texts = [encoding.encode(example) for example in examples.inputs]
-        _check_room(tokenizer, encoding.max_length, isinstance(texts[0], tuple), prompt)
-        _write(texts, _tokenizer_call(tokenizer, encoding.max_length, prompt), path)
+        columns = {"before": befores, "answer": answers, "index": range(len(texts))}
+        _write(texts, columns, _call(texts, encoding, tokenizer, prompt), path)
     return datasets.Dataset.from_file(str(path))
 
 
@@ -61,73 +64,111 @@ def _digest(inputs: Any) -> str:
         whole.update(f"{inputs.dtype}{inputs.shape}".encode())
         whole.update(np.ascontiguousarray(inputs).tobytes())
     else:
-        for example in inputs:
+        for example in inputs or ():
             whole.update(repr(example).encode())
     return whole.hexdigest()
 
 
-def _write(
-    texts: list[Encoded], call: Callable[[dict[str, list[Any]]], dict[str, list[Any]]], path: Path
-) -> None:
-    first = [text if isinstance(text, str) else text[0] for text in texts]
-    columns: dict[str, list[Any]] = {"text": first, "index": list(range(len(texts)))}
-    if texts and not isinstance(texts[0], str):
-        columns["pair"] = [text[1] for text in texts]
-    rows, texts_only = datasets.Dataset.from_dict(columns), [name for name in columns if name != "index"]
+def _write(texts: list[Fields], extra: dict[str, Any], call: Callable[[Rows], Rows], path: Path) -> None:
+    parts = [(text,) if isinstance(text, str) else text for text in texts]
+    columns = {f"field{number}": list(values) for number, values in enumerate(zip(*parts, strict=True))}
+    columns |= {name: list(values) for name, values in extra.items() if values is not None}
+    write_rows(datasets.Dataset.from_dict(columns), call, [name for name in columns if name != "index"], path)
+
+
+def write_rows(rows: datasets.Dataset, call: Callable[[Rows], Rows], gone: list[str], path: Path) -> None:
+    """Put what a call makes of some rows under a path, whole or not at all; columns in `gone` are dropped."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:  # what a failed write leaves goes with it
             part = Path(folder) / path.name
-            rows.map(call, batched=True, remove_columns=texts_only, cache_file_name=str(part))
+            rows.map(call, batched=True, remove_columns=gone, cache_file_name=str(part))
             part.replace(path)
     except OSError as error:
         reason = error.strerror or error
         raise StorageError(f"token ids cannot be written to {path.parent}: {reason}") from error
 
 
-def _tokenizer_call(tokenizer: Any, length: int, prompt: str | None) -> Callable[..., dict[str, list[Any]]]:
-    if prompt is None:
-        return lambda rows: _plain(tokenizer, length, rows["text"], rows.get("pair"))
-    before, _, after = prompt.partition("{text}")
-    tail = tokenizer(after, add_special_tokens=False)["input_ids"]
-    return lambda rows: _prompted(tokenizer, length, before, tail, _joined(rows))
+def _call(texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | None) -> Callable[[Rows], Rows]:
+    """Return what turns columns of fields into ids."""
+    read = _reader(texts, encoding, tokenizer, prompt)
+    longest = getattr(encoding, "max_answer", encoding.max_length)
+
+    def call(rows: Rows) -> Rows:
+        columns = read(_fields(rows), rows.get("before"))
+        if "answer" in rows:
+            columns["answer_ids"] = _answers(tokenizer, rows["answer"], longest)
+        return columns
+
+    return call
 
 
-def _joined(rows: dict[str, list[str]]) -> list[str]:
-    if "pair" not in rows:
-        return rows["text"]
-    return [f"{text}\n{pair}" for text, pair in zip(rows["text"], rows["pair"], strict=True)]
+def _fields(rows: Rows) -> list[Fields]:
+    names = sorted(name for name in rows if name.startswith("field"))
+    return list(rows[names[0]]) if len(names) == 1 else list(zip(*(rows[name] for name in names), strict=True))
 
 
-def _plain(tokenizer: Any, length: int, texts: list[str], pairs: list[str] | None) -> dict[str, list[Any]]:
-    batch = tokenizer(texts, pairs, truncation=True, max_length=length)
-    columns = {key: batch[key] for key in ("input_ids", "token_type_ids") if key in batch}
-    if not pairs:
-        columns.pop("token_type_ids", None)  # all zero, which the models assume anyway
-    columns["truncated"] = [bool(encoding.overflowing) for encoding in batch.encodings]
+def _reader(texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | None) -> Callable[..., Rows]:
+    length, cut = encoding.max_length, getattr(encoding, "cut", "tail")
+    if prompt is not None:
+        return PromptCall(prompt, tokenizer, length, cut)
+    pair = bool(texts) and not isinstance(texts[0], str)
+    _check_room(tokenizer, length, pair)
+    if cut == "tail":
+        return lambda rows, _: _plain(tokenizer, length, rows, pair)
+    return lambda rows, _: _cut(tokenizer, length, rows, pair, cut)
+
+
+def _answers(tokenizer: Any, texts: Sequence[str], longest: int) -> list[list[int]]:
+    """Return each answer's ids with END, which is learned as any other token (R12)."""
+    end = tokenizer.eos_token_id
+    if end is None:
+        raise BadConfig("this tokenizer has no end-of-text token, so no answer would end: set model.end")
+    return [
+        [*ids[: longest - 1], end] for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    ]
+
+
+def _plain(tokenizer: Any, length: int, rows: Sequence[Fields], pair: bool) -> Rows:
+    """Let the tokenizer cut: ends go first, of the longer text of two."""
+    batch = tokenizer(*_sides(rows, pair), truncation=True, max_length=length)
+    return _columns(tokenizer, batch, [bool(encoding.overflowing) for encoding in batch.encodings], pair)
+
+
+def _cut(tokenizer: Any, length: int, rows: Sequence[Fields], pair: bool, how: str) -> Rows:
+    """Cut by our own rules; special tokens stay."""
+    batch = tokenizer(*_sides(rows, pair))
+    truncated = []
+    for number, encoding in enumerate(batch.encodings):
+        sides = [[p for p, side in enumerate(encoding.sequence_ids) if side == s] for s in range(1 + pair)]
+        places = list(range(len(encoding.ids)))
+        kept = within(places, sides, length, how)
+        truncated.append(len(kept) < len(places))
+        for values in batch.values():
+            values[number] = [values[number][place] for place in kept]
+    return _columns(tokenizer, batch, truncated, pair)
+
+
+def _sides(rows: Sequence[Fields], pair: bool) -> tuple[list[Any], ...]:
+    return tuple(map(list, zip(*rows, strict=True))) if pair else (list(rows),)
+
+
+def _columns(tokenizer: Any, batch: Any, truncated: list[bool], pair: bool) -> Rows:
+    columns = {"input_ids": batch["input_ids"], "truncated": truncated}
+    if pair and "token_type_ids" in batch:  # else all zero, which the models assume anyway
+        columns["token_type_ids"] = batch["token_type_ids"]
     columns["input_ids"] = [ids or [tokenizer.pad_token_id] for ids in columns["input_ids"]]  # an empty text
     columns["length"] = [len(ids) for ids in columns["input_ids"]]
     return columns
 
 
-def _prompted(
-    tokenizer: Any, length: int, before: str, tail: Sequence[int], texts: list[str]
-) -> dict[str, list[Any]]:
-    """Cut the text, never the question that follows it."""
-    columns = _plain(tokenizer, length - len(tail), [before + text for text in texts], None)
-    columns["input_ids"] = [[*ids, *tail] for ids in columns["input_ids"]]
-    columns["length"] = [len(ids) for ids in columns["input_ids"]]
-    return columns
-
-
-def _check_room(tokenizer: Any, length: int, pair: bool, prompt: str | None) -> None:
+def _check_room(tokenizer: Any, length: int, pair: bool) -> None:
     """Refuse a length that leaves no room for a text: tokenizers would cut nothing then, without a word."""
-    frame = tokenizer((prompt or "").replace("{text}", ""), add_special_tokens=False)["input_ids"]
-    needed = len(frame) + tokenizer.num_special_tokens_to_add(pair=pair)
+    needed = tokenizer.num_special_tokens_to_add(pair=pair)
     if length <= needed:
         raise BadConfig(
             f"encoding.max_length={length} leaves no room for a text beside {needed} tokens that are always "
-            "there: make it longer, or readout.prompt shorter"
+            "there: make it longer"
         )
 
 

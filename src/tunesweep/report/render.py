@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 100  # of a log or a pipe, which has no width of its own
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 # Said once above the table instead of in every row, in this order, where a terminal is too narrow.
-LIFTED = ("executor", "model", "status", "alpha", "r")
+LIFTED = ("executor", "model", "outcome", "alpha", "r")
 
 
 def report(store: Store, scope: Scope | str, console: Console | None = None) -> list[Path]:
@@ -38,8 +38,9 @@ def report(store: Store, scope: Scope | str, console: Console | None = None) -> 
 
 def build(store: Store, scope: Scope) -> Table:
     """Read the store and return the table of a scope."""
-    name, rows, duplicates = select(store, scope)
-    return table(name, rows, duplicates, store.problems)
+    name, rows, sweep = select(store, scope)
+    duplicates, wanted = int(sweep.get("duplicates") or 0), (sweep.get("report") or {}).get("columns") or ()
+    return table(name, rows, duplicates, store.problems, wanted)
 
 
 def save(store: Store, result: Table, scope: Scope) -> list[Path]:
@@ -77,8 +78,26 @@ def _inert(value: Any) -> Any:
 
 def markdown(result: Table) -> str:
     """Return a page with a table per block and its notes."""
-    parts = [f"# Sweep {result.name}", *(_section(block) for block in result.blocks), _bullets(result.notes)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return f"# Sweep {result.name}\n\n{_sections(result)}\n"
+
+
+def markdown_blocks(store: Store, scope: Scope) -> str:
+    """Return the tables of a scope as sections of a page."""
+    return _sections(build(store, scope))
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:
+    """Return a Markdown table of cells as they are; the first `text` columns are not numbers."""
+    from tabulate import tabulate
+
+    lines = [[_markdown_text(cell) for cell in row] for row in rows]
+    align = ["left"] * text + ["right"] * (len(header) - text)
+    return str(tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=align))
+
+
+def _sections(result: Table) -> str:
+    parts = [*(_section(block) for block in result.blocks), _bullets(result.notes)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _section(block: Block) -> str:
@@ -156,7 +175,8 @@ def layout(block: Block, width: int) -> tuple[list[str], list[list[Column]]]:
             shown = [column for column in shown if column.key != key]
     if _width(block, shown) <= width:
         return lifted, [shown]
-    cut = [column.key for column in shown].index("adapter")
+    keys = [column.key for column in shown]
+    cut = keys.index("adapter") if "adapter" in keys else (len(keys) + 1) // 2
     return lifted, [shown[:cut], shown[cut:]]
 
 

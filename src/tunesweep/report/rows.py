@@ -40,6 +40,8 @@ TEXTS = {
     "memory_how": "cost.memory_how",
     "failure_class": "failure.class",
     "failure": "failure.message",
+    "family": "config.model.family",
+    "perplexity_of": "metrics.protocol.perplexity",
 }
 NUMBERS = {
     "r": "config.lora.r",
@@ -58,7 +60,20 @@ NUMBERS = {
     "memory_bytes": "cost.memory_bytes",
     "peak_memory_bytes": "cost.peak_memory_bytes",
     "disk_bytes": "cost.disk_bytes",
+    "merge_change": "integrity.merge.score_change",
+    "batch_size_change": "integrity.batch_size_change",
 }
+# Other scores of the test split, by their own names.
+SCORES = (
+    *("macro_f1", "balanced_accuracy", "log_loss", "calibration_error", "unreadable"),
+    *("order_consistency", "position_bias"),
+    *("word_perplexity", "byte_perplexity", "bits_per_byte"),
+    *("bleu", "chrf", "rouge_l", "token_f1", "exact_match", "numeric_match"),
+)
+NUMBERS |= {name: f"metrics.test.{name}" for name in SCORES}
+# What a model that was trained further on some classes alone does to these and to the others.
+SPECIALISED = ("errors", "errors_off", "others", "others_off", "overall_off", "false_positives", "false_positives_off")
+NUMBERS |= {name: f"metrics.specialisation.{name}" for name in SPECIALISED}
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,7 @@ class Row:
         texts = {key: _text(_dig(source, path)) for key, path in TEXTS.items()}
         numbers = {key: _number(_dig(source, path)) for key, path in NUMBERS.items()}
         return cls(
-            values=texts | numbers | _share(numbers) | _score(record, texts),
+            values=texts | numbers | _share(numbers) | _training(numbers, record) | _score(record, texts),
             settings=flatten(record.config),
             lr_by_hand=record.runtime.get("lr_by_hand") is True,
             measured=_measured(record),
@@ -104,14 +119,33 @@ def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
     return {"share": 100 * trainable / total if trainable is not None and total else None}
 
 
+def _training(numbers: Mapping[str, Any], record: RunRecord) -> dict[str, float | None]:
+    """Return the minutes of training in all."""
+    epochs, minutes = _number(record.cost.get("epochs")), numbers["minutes_per_epoch"]
+    return {"training_minutes": epochs * minutes if epochs and minutes is not None else None}
+
+
 def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the score that the protocol names; an accuracy has an interval, over examples alone."""
+    """Return the score that the protocol names, its interval over examples, and the score before training."""
     split, metric = texts["split"], texts["metric"]
     score, n = (_number(_dig(record.metrics, f"{split}.{key}")) for key in (metric, "n"))
-    low, high, interval = None, None, None
-    if metric == "accuracy" and score is not None and n:
-        interval = low, high = wilson(round(score * n), n)
-    return {"score": score, "n": n, "low": low, "high": high, "interval": interval}
+    low, high = _interval(_dig(record.metrics, f"{split}.interval"))
+    if low is None and metric == "accuracy" and score is not None and n:
+        low, high = wilson(round(score * n), n)
+    learned = record.metrics.get("learned")
+    return {
+        **{"score": score, "n": n, "low": low, "high": high},
+        "interval": None if low is None else (low, high),
+        "before": _number(_dig(record.metrics, f"before.{metric}")),
+        "learned": learned if isinstance(learned, bool) else None,
+        "outcome": f"{texts['status']}, not learned" if learned is False else texts["status"],
+    }
+
+
+def _interval(value: object) -> tuple[float | None, float | None]:
+    """Return both ends of an interval, or neither."""
+    ends = [_number(end) for end in value] if isinstance(value, list) else []
+    return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else (None, None)
 
 
 def _measured(record: RunRecord) -> tuple[str, ...] | None:
@@ -168,17 +202,21 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def select(store: Store, scope: Scope) -> tuple[str, list[Row], int]:
-    """Return the name of a scope, its rows in order, and how many duplicates its sweep dropped."""
+def select(store: Store, scope: Scope) -> tuple[str, list[Row], dict[str, Any]]:
+    """Return the name of a scope, its rows in order, and the file of its sweep, if it is one."""
     if scope.all and scope.sweep:
         raise BadConfig(f"--all and --sweep {scope.sweep} exclude each other: give one of them")
     if scope.all:
         rows = sorted(_rows(store, store.records()), key=_by_kind)
-        return "all", narrow(rows, scope.where), 0
+        return "all", narrow(rows, scope.where), {}
     sweep_id, data = find_sweep(store, scope.sweep)
     points = data.get("points") or {}
     records = [store.get(name) or _absent(sweep_id, name, points) for name in data["members"]]
-    return sweep_id, narrow(_rows(store, records), scope.where), int(data.get("duplicates") or 0)
+    rows = _rows(store, records)
+    for row in rows:
+        labels = (points.get(row["run_id"]) or {}).get("labels") or ()
+        row.values["label"] = ", ".join(map(str, labels)) or None
+    return sweep_id, narrow(rows, scope.where), data
 
 
 def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:

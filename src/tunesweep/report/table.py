@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
@@ -48,15 +48,21 @@ class Table:
     notes: list[str]
 
 
-def table(name: str, rows: list[Row], duplicates: int = 0, problems: Iterable[str] = ()) -> Table:
-    """Build the report of some rows, in the order given."""
+def table(
+    name: str,
+    rows: list[Row],
+    duplicates: int = 0,
+    problems: Iterable[str] = (),
+    wanted: Sequence[str] = (),
+) -> Table:
+    """Build the report of some rows, in the order given; `wanted` are the columns of an experiment."""
     groups = group(rows)
     titles = [_title(members) for members in groups]
     blocks = [
         Block(
             title if titles.count(title) == 1 else f"{title} · block {index}",
             members,
-            columns(members),
+            columns(members, wanted),
             list(_notes(members)),
         )
         for index, (title, members) in enumerate(zip(titles, groups, strict=True), 1)
@@ -114,8 +120,13 @@ def size(value: float) -> str:
     return f"{value:.0f} B"
 
 
+def _score(value: float) -> str:
+    """Write shares to three decimals, and perplexities, which are above one, to two."""
+    return f"{value:.2f}" if abs(value) > 1 else f"{value:.3f}"
+
+
 def _interval(value: tuple[float, float]) -> str:
-    return f"{value[0]:.3f}–{value[1]:.3f}"
+    return f"{_score(value[0])}–{_score(value[1])}"
 
 
 def _plain(value: Any) -> str:
@@ -144,22 +155,75 @@ COSTS = (
 )
 RESULTS = (
     Column("interval", "95 % interval (examples)", _interval, "95 %\nexamples"),
+    Column("before", "before training", _score, "before"),
     Column("memory_bytes", "memory", size),
     Column("disk_bytes", "on disk", size),
     Column("executor", "executor", numeric=False),
-    Column("status", "status", numeric=False),
+    Column("outcome", "status", numeric=False),
+)
+# Shown where rows have them.
+MEASURED = (
+    Column("unreadable", "unreadable", count),
+    Column("order_consistency", "order consistency", "{:.3f}".format, "order\nkept"),
+    Column("position_bias", "position bias", "{:+.3f}".format, "position\nbias"),
+    Column("word_perplexity", "word perplexity", _score, "word\npplx"),
+    Column("bits_per_byte", "bits per byte", "{:.3f}".format, "bits/\nbyte"),
+    Column("bleu", "BLEU", "{:.2f}".format),
+    Column("chrf", "chrF", "{:.2f}".format),
+    Column("rouge_l", "ROUGE-L", "{:.3f}".format),
+    Column("token_f1", "token F1", "{:.3f}".format),
+    Column("exact_match", "exact match", "{:.3f}".format, "exact"),
+    Column("numeric_match", "numeric match", "{:.3f}".format, "numeric"),
+    Column("errors_off", "errors before", count),
+    Column("errors", "errors on trained classes", count, "errors"),
+    Column("others_off", "other classes before", "{:.3f}".format),
+    Column("others", "other classes", "{:.3f}".format),
+    Column("overall_off", "overall before", "{:.3f}".format),
+    Column("false_positives_off", "false positives before", count),
+    Column("false_positives", "false positives", count),
+)
+# Shown where an experiment asks for them (`report.columns`).
+ON_REQUEST = (
+    Column("label", "approach", numeric=False),
+    Column("family", "family", numeric=False),
+    Column("training_minutes", "training minutes", significant, "train\nmin"),
+    Column("macro_f1", "macro F1", "{:.3f}".format),
+    Column("balanced_accuracy", "balanced accuracy", "{:.3f}".format),
+    Column("log_loss", "log loss", "{:.3f}".format),
+    Column("calibration_error", "calibration error", "{:.3f}".format),
+    Column("byte_perplexity", "byte perplexity", _score),
+    Column("merge_change", "change by merging", "{:+.3f}".format, "merged"),
+    Column("peak_memory_bytes", "peak memory", size),
+    Column("trainable", "trainable", count),
+    Column("total", "parameters", count),
+    Column("tokens_per_s", "tokens/s", significant),
 )
 
 
-def columns(rows: list[Row]) -> list[Column]:
-    """Return the columns of a block: the fixed ones, and every setting in which its rows differ."""
+def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
+    """Return the columns of a block, and every setting in which its rows differ.
+
+    An experiment names its own by `wanted`; what was measured, and how each row ended, is always there.
+    """
     metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
-    score = Column("score", metric, "{:.3f}".format, metric.replace("_", "_\n"))
+    score = Column("score", metric, _score, metric.replace("_", "_\n"))
+    measured = [column for column in MEASURED if any(row[column.key] is not None for row in rows)]
+    known = {c.key: c for c in (*SETTINGS, *COSTS, score, *MEASURED, *RESULTS, *READ, *ON_REQUEST)}
+    before, after = [*SETTINGS], [*COSTS, score, *measured, *RESULTS]
+    if wanted:
+        own = [known[key] for key in wanted]
+        before = [column for column in own if column in SETTINGS or column.key in ("label", "family")]
+        after = [column for column in own if column not in before] + [known["outcome"]]
     keys = factors(rows)
-    headers = {column.header for column in (*SETTINGS, *COSTS, *RESULTS, score)} | _groups(rows)
+    headers = {column.header for column in (*before, *after)} | _groups(rows)
     varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
     read = READ if "encoding.name" in keys else ()
-    return [*SETTINGS, *varied, *read, *COSTS, score, *RESULTS]
+    return [*before, *varied, *read, *after]
+
+
+def column_names() -> list[str]:
+    """Return what an experiment can name in `report.columns`."""
+    return ["score", *(c.key for c in (*SETTINGS, *READ, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]
 
 
 # Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
@@ -224,7 +288,12 @@ def _numeric(rows: list[Row], key: str) -> bool:
 def _notes(rows: list[Row]) -> Iterator[str]:
     """Say what a reader of a block must not overlook; failures last."""
     if any(row["low"] is not None for row in rows):
-        yield "The 95 % interval (Wilson) counts the scored examples alone, not the seeds."
+        kind = "Wilson" if any(row["metric"] == "accuracy" for row in rows) else "normal, of the mean loss"
+        yield f"The 95 % interval ({kind}) counts the scored examples alone, not the seeds."
+    for protocol in dict.fromkeys(str(row["perplexity_of"]) for row in rows if row["perplexity_of"]):
+        yield f"Perplexity: {protocol}."
+    if any(row["before"] is not None for row in rows):
+        yield "Before training: the bare backbone with an untrained head. Not learned: it lies in the interval."
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _untuned(rows)

@@ -28,7 +28,7 @@ def mirror_run(record: RunRecord, config: RunConfig) -> str | None:
             run.log({f"curve/{key}": value for key, value in epoch.items()}, step=epoch["epoch"])
         run.summary.update(_flat({"test": _scalars(record.metrics.get("test", {})), "cost": record.cost}))
         run.summary.update({"status": record.status, **_flat({"parameters": record.parameters})})
-        if "test" in record.metrics:
+        if "confusion" in record.metrics.get("test", {}):
             _log_confusion(run, record.metrics["test"]["confusion"], record.data["labels"])
 
     return _session(

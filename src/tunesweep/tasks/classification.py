@@ -1,102 +1,105 @@
-"""Classification, whatever the readout: a batch in, logits out, cross-entropy between them."""
+"""Classification, where every class has a logit: cross-entropy between logits and labels."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from tunesweep import metrics
-from tunesweep.config import TrainConfig
+from tunesweep import metrics, preferences
+from tunesweep.config import RunConfig, TrainConfig
 from tunesweep.data.batches import Batch
-from tunesweep.data.module import DataModule
-from tunesweep.errors import Diverged
+from tunesweep.data.module import Answers, DataModule
 from tunesweep.models.readouts import Readout
+from tunesweep.scoring import Seen, score
+from tunesweep.stats import wilson
+from tunesweep.tasks.task import Scored, Task
 
-SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
-CHECK_EVERY = 25  # steps between looks at the loss: each look makes the host wait for the device
 
+class Classification(Task):
+    """The readouts `head`, `linear` and `label_words`, and the reference models."""
 
-class Classification(pl.LightningModule):
-    """Learns the classes of the train split and is watched on the select split."""
+    metric = "accuracy"
+    monitors = ("accuracy", "macro_f1", "loss")
 
-    def __init__(self, network: Readout, train: TrainConfig, data: DataModule) -> None:
-        super().__init__()
-        self.network, self.train_config, self.batches = network, train, data.batches
-        weights = class_weights(train, data)
-        self.register_buffer("class_weights", weights, persistent=False)
-        self.history: list[dict[str, Any]] = []
-        self._losses: list[Tensor] = []
-        self._outputs: list[tuple[Tensor, Tensor]] = []
+    def __init__(self, config: RunConfig, data: DataModule) -> None:
+        super().__init__(config, data)
+        self.class_weights = class_weights(config.train, data)
 
-    def training_step(self, batch: Batch, position: int) -> Tensor:
-        """Return the loss of a micro-batch, weighted so that accumulation equals one large batch."""
-        losses = self._step(batch)[1]
-        self._losses.append(losses.detach())
-        if len(self._losses) % CHECK_EVERY == 0:
-            self._check_finite(*self._losses[-CHECK_EVERY:])
-        return losses.mean() * self.batches.share(position, len(batch["index"]))
+    def losses(self, network: Readout, batch: Batch) -> Tensor:
+        """Return the cross-entropies [batch], weighted by class where that is wanted."""
+        labels = batch["labels"]
+        losses = cross_entropy(network(batch).float(), labels, reduction="none")
+        if self.class_weights is None:
+            return losses
+        self.class_weights = self.class_weights.to(losses.device)
+        return losses * self.class_weights[labels]
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Keep logits and labels of the select split until its end."""
-        logits, _losses = self._step(batch)
-        self._outputs.append((logits.float().cpu(), batch["labels"].cpu()))
+    def terms(self, batch: Batch) -> Tensor:
+        """Return ones [batch]."""
+        return torch.ones_like(batch["index"])
 
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits: Tensor = self.network(batch)
-        labels, weights = batch["labels"], self.class_weights
-        assert weights is None or isinstance(weights, Tensor)
-        losses = cross_entropy(logits.float(), labels, reduction="none")
-        return logits, losses if weights is None else losses * weights[labels]
+    def look(self, network: Readout, batch: Batch) -> dict[str, Tensor]:
+        """Return logits [batch, classes]."""
+        return {"logits": network(batch)}
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the select split's scores under `select/...`, and the mean train loss of the epoch."""
-        logits, labels = (torch.cat(part) for part in zip(*self._outputs, strict=True))
-        self._check_finite(*self._losses, logits)  # the last step may have ruined the weights after its loss
-        scores = metrics.quick(logits.numpy(), labels.numpy())
-        train_loss = float(torch.cat(self._losses).mean())
-        self.history.append(
-            {"epoch": self.current_epoch + 1, "train_loss": train_loss, "lr": self._rate()} | scores
-        )
-        self.log_dict({f"select/{key}": value for key, value in scores.items()})
-        self._losses, self._outputs = [], []
+    def quick(self, seen: Seen, labels: np.ndarray | None) -> dict[str, float]:
+        """Return accuracy, macro_f1 and loss."""
+        assert labels is not None
+        return metrics.quick(seen["logits"], labels)
 
-    def _rate(self) -> float:
-        return float(self.trainer.optimizers[0].param_groups[0]["lr"])
+    def evaluate(self, network: Readout) -> Scored:
+        """Return logits of the test split; of pairs of responses in either order."""
+        precision = self.config.train.precision
+        seen = score(network, self.data.test_dataloader(), precision, self.look)
+        if self.config.dataset.swap:
+            other = score(network, self.data.swapped_test_dataloader(), precision, self.look)
+            seen["swapped"] = other["logits"]
+        return Scored({}, seen=seen)
 
-    def _check_finite(self, *tensors: Tensor) -> None:
-        if not torch.isfinite(torch.cat([tensor.flatten().float() for tensor in tensors])).all():
-            rate = self.train_config.lr
-            raise Diverged(f"the loss is not finite at train.lr={rate}: lower the rate or set train.clip")
+    def judge(self, scored: Scored, answers: Answers) -> Scored:
+        """Add accuracy and its company, and the predictions."""
+        labels, logits, names = np.asarray(answers), scored.seen["logits"], self.data.names
+        found = metrics.full(logits, labels, names)
+        found["interval"] = list(wilson(round(found["accuracy"] * len(labels)), len(labels)))
+        if "swapped" in scored.seen:
+            found |= self._orders(logits, scored.seen["swapped"])
+        probability = metrics.probabilities(logits)
+        columns = {
+            "label": [names[i] for i in labels],
+            "prediction": [names[i] for i in logits.argmax(axis=1)],
+            "loss": metrics.losses(logits, labels),
+        }
+        columns |= {f"p:{name}": probability[:, i] for i, name in enumerate(names)}
+        return Scored(found, columns, scored.seen)
 
-    def configure_optimizers(self) -> Any:
-        """Return AdamW and a schedule stepped with it."""
-        from transformers import get_scheduler
+    def _orders(self, logits: np.ndarray, swapped: np.ndarray) -> dict[str, float]:
+        """Return what the order in which two responses stand does to predictions."""
+        names, swap = self.data.names, self.config.dataset.swap
+        assert swap is not None
+        one, other = ([names[i] for i in part.argmax(axis=1)] for part in (logits, swapped))
+        return {
+            "order_consistency": preferences.order_consistency(one, other, swap),
+            "position_bias": preferences.position_bias(one, other, swap),
+        }
 
-        train = self.train_config
-        assert train.lr is not None
-        optimizer = torch.optim.AdamW(self._groups(train.weight_decay), lr=train.lr)
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = get_scheduler(
-            SCHEDULES[train.schedule], optimizer, round(steps * (train.warmup or 0.0)), steps
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    def probabilities(self, seen: Seen) -> np.ndarray:
+        """Return the probability of every class [n, classes]."""
+        return metrics.probabilities(seen["logits"])
 
-    def _groups(self, decay: float) -> list[dict[str, Any]]:
-        """Decay matrices only: biases and norms have no scale to keep small."""
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        matrices = [parameter for parameter in trained if parameter.ndim > 1]
-        others = [parameter for parameter in trained if parameter.ndim <= 1]
-        return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    def protocol(self) -> dict[str, Any]:
+        """Return accuracy; how classes are read off is a column, not another measure."""
+        return {"metric": self.metric}
 
 
 def class_weights(train: TrainConfig, data: DataModule) -> Tensor | None:
     """Return n / (classes * count) per class [classes], whose mean over the train split is one."""
     if train.class_weights is None:
         return None
-    counts = np.bincount(data.labels["train"], minlength=len(data.names))
+    labels = data.labels["train"]
+    assert labels is not None
+    counts = np.bincount(labels, minlength=len(data.names))
     return torch.tensor(counts.sum() / (len(counts) * counts.clip(min=1)), dtype=torch.float32)

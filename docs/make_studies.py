@@ -1,0 +1,127 @@
+"""Write docs/studies/NAME.md from the records of a finished study.
+
+    python docs/make_studies.py nli_methods --store multirun
+
+Takes the last sweep of the store whose command named the experiment; nothing is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tunesweep.record import RunRecord
+from tunesweep.report.render import markdown_blocks
+from tunesweep.report.rows import Scope
+from tunesweep.report.studies import per_class
+from tunesweep.store import Store
+
+ROOT = Path(__file__).parents[1]
+PAGE = """# Study: `{name}`, scale {scale}
+
+{about}
+
+```bash
+{command}
+```
+
+{tables}
+{classes}
+## How it was measured
+
+{facts}
+
+Made by `python docs/make_studies.py {name}` from the records of sweep `{sweep}`.
+"""
+
+
+def main() -> None:
+    """Write a page for each study that was named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("studies", nargs="+")
+    parser.add_argument("--store", type=Path, default=Path("multirun"))
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "studies")
+    given = parser.parse_args()
+    for name in given.studies:
+        path = given.out / f"{name}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(name, Store(given.store)), encoding="utf-8")
+        print(f"written: {path}")
+
+
+def page(name: str, store: Store) -> str:
+    """Return the page of a study."""
+    sweep, data = find(name, store)
+    records = [record for record in map(store.get, data["members"]) if record is not None]
+    words = [word for word in data["command"] if not word.startswith(("runtime.", "dataset.path"))]
+    return PAGE.format(
+        name=name,
+        scale=next((word.split("=")[1] for word in words if word.startswith("scale=")), "full"),
+        about=about(name),
+        command=" ".join(["python train.py", *words]),
+        tables=markdown_blocks(store, Scope(sweep)),
+        classes=classes(records, data),
+        facts="\n".join(f"- {fact}" for fact in facts(records)),
+        sweep=sweep,
+    )
+
+
+def find(name: str, store: Store) -> tuple[str, dict[str, Any]]:
+    """Return the last sweep that carried out an experiment."""
+    for sweep in reversed(store.sweeps()):
+        data = store.get_sweep(sweep) or {}
+        if f"experiment={name}" in data.get("command", []):
+            return sweep, data
+    sys.exit(f"{store.root} holds no sweep of experiment={name}: run it first")
+
+
+def about(name: str) -> str:
+    """Return what the experiment's file says of itself."""
+    lines = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text("utf-8").splitlines()[1:]
+    comment = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").strip())
+    return " ".join(comment)
+
+
+def classes(records: list[RunRecord], data: dict[str, Any]) -> str:
+    """Return a report per class for each row, where the study wants one."""
+    if not (data.get("report") or {}).get("per_class"):
+        return ""
+    return f"\n## Per class\n\n{per_class(records, data)}\n"
+
+
+def facts(records: list[RunRecord]) -> Iterator[str]:
+    """Yield machine, versions, sizes and seeds."""
+    made = [record.provenance for record in records if record.provenance]
+    yield f"Device: {_all(p['device'] for p in made)}; threads: {_all(p['threads'] for p in made)}."
+    for rows in dict.fromkeys(_sizes(record) for record in records if record.data):
+        yield rows
+    yield f"Seeds: {_all(record.config['seed'] for record in records)}; of the splits: " + _all(
+        record.config["seeds"]["split"] for record in records
+    )
+    yield f"Precision: {_all(record.config['train']['precision'] for record in records)}."
+    versions = made[0]["versions"] if made else {}
+    yield "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items())
+    yield f"Finished: {max(record.finished for record in records)[:10]}; " + (
+        f"{sum(record.cost.get('minutes', 0) for record in records):.0f} minutes of runs in all, one after another."
+    )
+
+
+def _sizes(record: RunRecord) -> str:
+    rows = record.data["rows"]
+    name = record.config["dataset"]["name"]
+    return f"{name}: {rows['train']:,} rows to learn, {rows['select']:,} to choose on, {rows['test']:,} to report."
+
+
+def _all(values: Any) -> str:
+    return ", ".join(dict.fromkeys(str(value) for value in values))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What is measured against a fresh backbone: the score before training, a reload, a merge, an adapter off."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tunesweep import specialisation
+from tunesweep.config import RunConfig
+from tunesweep.data.module import Answers, DataModule
+from tunesweep.identity import canonical, digest
+from tunesweep.methods import artefact
+from tunesweep.models.backbone import base_dtype
+from tunesweep.models.readouts import Readout
+from tunesweep.scoring import Seen, score
+from tunesweep.tasks.task import Scored, Task
+
+if TYPE_CHECKING:
+    from tunesweep.stages import Workplace
+
+SAMPLE = 256  # examples that are scored again after a reload and after a merge: a lost tensor shows in any
+REMEMBERED = 4  # bare backbones whose score is kept for the next points of a process
+
+_BEFORE: dict[str, Scored] = {}
+
+
+def before(network: Readout, config: RunConfig, task: Task) -> Scored:
+    """Return what the bare backbone says of the test split (R19); points that share it ask once."""
+    key = _bare(config)
+    if key not in _BEFORE:
+        while len(_BEFORE) >= REMEMBERED:
+            _BEFORE.pop(next(iter(_BEFORE)))
+        _BEFORE[key] = task.evaluate(network)
+    return _BEFORE[key]
+
+
+def _bare(config: RunConfig) -> str:
+    """Return what stands for a backbone before its method, and for what it is asked."""
+    parts = canonical(config)
+    asked = {key: parts.get(key) for key in ("model", "dataset", "encoding", "readout", "seeds")}
+    point, runtime = config.runtime.point, config.runtime
+    return digest(
+        [
+            *(asked, point.model_fingerprint, point.data_fingerprint, asdict(config.method.shots)),
+            *(config.method.quantisation, str(base_dtype(config)), config.train.precision),
+            *(config.train.dropout, runtime.attention, runtime.eval_batch_size),
+        ]
+    )
+
+
+def comparison(
+    task: Task, bare: Scored, scored: Scored, answers: Answers, config: RunConfig
+) -> dict[str, Any]:
+    """Return the score before training, whether the row is better by more than its 95 % interval, and more."""
+    found = task.judge(bare, answers).metrics
+    low, high = scored.metrics["interval"]
+    learned = found[task.metric] < low if task.higher else found[task.metric] > high
+    compared: dict[str, Any] = {"before": found, "learned": bool(learned)}
+    if config.dataset.train_classes:
+        on, off = scored.metrics["confusion"], found["confusion"]
+        names = task.data.names
+        compared["specialisation"] = specialisation.compare(on, off, names, config.dataset.train_classes)
+    return compared
+
+
+def sample(data: DataModule, config: RunConfig) -> Any:
+    """Return the first examples as they are scored before and after a reload."""
+    return data.sample_dataloader(SAMPLE, config.runtime.eval_batch_size)
+
+
+def look_again(network: Readout, data: DataModule, config: RunConfig, task: Task) -> Seen:
+    """Return what a network says of these examples."""
+    return score(network, sample(data, config), config.train.precision, task.look)
+
+
+def switched_off(network: Readout, data: DataModule, config: RunConfig, task: Task) -> np.ndarray | None:
+    """Return what is said with the adapter switched off, where the base is another run's whole model."""
+    if not config.model.init_from or (config.method.peft is None and config.method.layers is None):
+        return None
+    with artefact.off(network):
+        return task.probabilities(task.evaluate(network).seen)
+
+
+def merge(work: Workplace, network: Readout, unmerged: Seen) -> dict[str, Any]:
+    """Merge into bf16 weights, and return the score after it minus the score before, on the sample (R13)."""
+    from tunesweep.methods.merging import merged
+
+    plain = replace(work.config, method=replace(work.config.method, quantisation=None))
+    if work.config.method.quantisation:
+        network = work.new_network(plain)
+        artefact.load(network, plain, work.artefact)
+    whole = merged(network)
+    if plain.train.precision == "fp32":  # rounded to bf16 all the same, and many CPUs cannot compute in it
+        whole = whole.float()
+    again = look_again(whole.to(work.device), work.data, plain, work.task)
+    return merge_figures(work.task, unmerged, again, _labels(work))
+
+
+def merge_figures(task: Task, unmerged: Seen, again: Seen, labels: np.ndarray | None) -> dict[str, Any]:
+    """Return n, the metric's change, and the largest change of a probability."""
+    one, other = (task.quick(seen, labels) for seen in (unmerged, again))
+    metric = task.metric if task.metric in one else "perplexity"
+    difference = np.abs(task.probabilities(unmerged) - task.probabilities(again)).max()
+    return {
+        "n": len(next(iter(again.values()))),
+        "metric": metric,
+        "score_change": other[metric] - one[metric],
+        "probability_change": float(difference),
+    }
+
+
+def _labels(work: Workplace) -> np.ndarray | None:
+    """Return the labels of the sample, where it has some."""
+    return work.answers[:SAMPLE] if isinstance(work.answers, np.ndarray) else None
