@@ -123,6 +123,20 @@ def test_blocks_are_united_and_a_shared_point_is_one(experiment: Write) -> None:
     assert planned("experiment=mine") == [f"{word} experiment=mine" for word in words]
 
 
+def test_a_block_may_have_a_label(experiment: Write) -> None:
+    experiment("blocks: [{label: base, points: ['lora.r=4,8']}, [lora.r=8]]")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(door.conf_folder()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", [], RunMode.MULTIRUN)
+        found = points(loader, config, ["experiment=mine", "seed=1"])
+    assert {words[0]: place.labels for words, place in found.items()} == {
+        "lora.r=4": {"base"},
+        "lora.r=8": {"base"},  # of both blocks, one point
+    }
+    assert {place.experiment for place in found.values()} == {("experiment=mine",)}
+
+
 def test_values_that_belong_in_pairs_are_blocks_of_their_own(experiment: Write) -> None:
     experiment("blocks: [[lora.r=4, lora.alpha=4], [lora.r=8, lora.alpha=32]]")
     pairs = ["lora.r=4 lora.alpha=4", "lora.r=8 lora.alpha=32"]
@@ -163,6 +177,11 @@ def test_a_key_may_fit_only_what_a_block_chooses(command: CommandLine, experimen
         ("[[lora=16]]", "lora=16 is not an option: choose one of r128, r16"),
         ("[[lora.rank=4]]", "lora.rank is not an option"),
         ("[[method=lroa]]", "did you mean 'lora'?"),
+        ("[{label: a b, points: [lora.r=2]}]", "label a b of a block must be a word"),
+        ("[{label: true, points: [lora.r=2]}]", "label True of a block must be a word"),
+        ("[{label: deadbeefdeadbeef, points: [lora.r=2]}]", "of a block must be a word"),
+        ("[{label: a, point: [lora.r=2]}]", "or {label: NAME, points: [...]}"),
+        ("[{label: a, points: lora.r=2}]", "must be a list of overrides"),
         ("4", "is of the wrong kind"),
         ("${scales.tiny}", "there is no scales.tiny"),
     ],
