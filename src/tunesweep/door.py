@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tunesweep.config import SPLITS, AppConfig, DatasetConfig, Point, RunConfig, RuntimeConfig
+from tunesweep.data.location import data_folder
 from tunesweep.errors import BadConfig, suggest
 from tunesweep.explain import explain
 from tunesweep.hardware import native_precision
@@ -21,9 +22,10 @@ from tunesweep.record import RunRecord
 
 
 def register() -> None:
-    """Make the schema and the one resolver known to Hydra."""
+    """Make the schema and the two resolvers known to Hydra."""
     ConfigStore.instance().store(name="schema", node=AppConfig, provider="tunesweep")
     OmegaConf.register_new_resolver("double", lambda number: 2 * number, replace=True)
+    OmegaConf.register_new_resolver("data_folder", data_folder, replace=True)
 
 
 def conf_folder() -> Path:

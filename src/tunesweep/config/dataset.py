@@ -16,7 +16,7 @@ SPLITS = ("train", "select", "test")
 
 @dataclass
 class Limit:
-    """How many rows of each split are used, drawn stratified; null takes all."""
+    """How many rows of each split are used: drawn stratified, or the first of a running text; null: all."""
 
     train: int | None = None
     select: int | None = None
@@ -37,9 +37,13 @@ class DatasetConfig:
     select: str | None = None
     test: str | None = None
     folder: str | None = None  # of IDX files, by their published names; replaces train and test
-    path: str | None = None  # folder of local copies, under the names in `files`; replaces train, select, test
+    path: str | None = (
+        None  # folder of local copies, under the names in `files`; replaces train, select, test
+    )
     files: dict[str, str] = field(default_factory=dict)  # split -> name in `path`
-    local: dict[str, Any] = field(default_factory=dict)  # keys of this group as they are for the files in `path`
+    local: dict[str, Any] = field(
+        default_factory=dict
+    )  # keys of this group as they are for the files in `path`
     revision: str | None = None  # of a hub id
     format: str = "auto"  # csv, tsv, jsonl, json, parquet, lines, text, idx; auto: by the file's name
     text: str = "text"  # column name, or number where there is no header
@@ -47,12 +51,16 @@ class DatasetConfig:
     responses: list[str] | None = None  # columns of two answers to `text`, of which one is preferred
     swap: list[str] | None = None  # two classes that change places when the responses do
     augment_swaps: bool = False  # learn each pair in both orders
+    turns: bool = False  # each text is a JSON list, of the turns of a conversation
     answer: str = "answer"  # instruction: the column of what is to be written
     image: str = "image"
     label: str = "label"
+    one_hot: dict[str, str] = field(default_factory=dict)  # column that is 1 -> class; replaces label
     group: str | None = None  # rows of one group never stand on both sides of a split
     labels: list[str] | None = None  # order of the classes; null: sorted names
     label_names: dict[str, str] = field(default_factory=dict)  # value in the file -> class; "": left out
+    split_column: str | None = None  # of one file that holds several splits, ...
+    split_names: dict[str, str] = field(default_factory=dict)  # ... by the value there -> split; "": left out
     header: bool = True
     delimiter: str | None = None
     quoting: bool | None = None  # null: csv is quoted, tsv is not
@@ -60,7 +68,7 @@ class DatasetConfig:
     charset: str = "utf-8"
     test_fraction: float = 0.2  # cut from train where no test split is given
     select_fraction: float = 0.1  # cut from train where no select split is given
-    train_classes: list[str] | None = None  # learn from rows of these classes alone
+    train_classes: list[str] | None = None  # learn from rows of these classes alone; choose and score on all
     folds: int | None = None  # cross-validation: the rows in so many parts, ...
     fold: int = 0  # ... of which this one, from 0, is the test split
     limit: Limit = field(default_factory=Limit)
@@ -78,3 +86,42 @@ class DatasetConfig:
             )
         if not (self.train or self.folder or self.path):
             raise BadConfig("dataset.train=null: name the file to learn from, dataset.train=PATH")
+        self._check_task()
+        self._check_responses()
+
+    def _check_task(self) -> None:
+        running, classes = self.task == "language_modeling", self.task == "classification"
+        if self.format == "text" and not running:
+            raise BadConfig(
+                "dataset.format=text is one running text: set dataset.task=language_modeling, or format=lines"
+            )
+        for key in ("train_classes", "one_hot", "responses", "label_names", "labels"):
+            if getattr(self, key) and not classes:
+                raise BadConfig(f"dataset.{key} is about classes, and dataset.task={self.task} has none")
+        for key in ("folds", "group", "split_column", "text_pair"):
+            if getattr(self, key) is not None and running:
+                raise BadConfig(
+                    f"dataset.{key}={getattr(self, key)} is about rows, and a running text has none: "
+                    "set it to null"
+                )
+        for split in self.split_names.values():
+            require(split, (*SPLITS, ""), "a value of dataset.split_names")
+
+    def _check_responses(self) -> None:
+        if self.responses is None:
+            if self.augment_swaps or self.swap:
+                raise BadConfig(
+                    "dataset.swap is about two responses: name their columns, dataset.responses=[A,B]"
+                )
+            return
+        if len(self.responses) != 2 or self.text_pair is not None:
+            raise BadConfig(
+                f"dataset.responses={self.responses} must be two columns, beside dataset.text alone "
+                f"(dataset.text_pair={self.text_pair})"
+            )
+        if self.swap is not None and len(set(self.swap)) != 2:
+            raise BadConfig(f"dataset.swap={self.swap} must be two classes, that of each response")
+        if self.augment_swaps and self.swap is None:
+            raise BadConfig(
+                "dataset.augment_swaps=true needs the classes that change places: dataset.swap=[A,B]"
+            )

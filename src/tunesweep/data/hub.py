@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,15 +75,19 @@ def _downloaded(dataset_id: str, revision: str | None) -> str | None:
     return reference.read_text().strip() if reference.is_file() else None
 
 
-def columns(location: str, revision: str | None) -> dict[str, list[Any]]:
-    """Return the columns of a split; labels kept as numbers become names of classes."""
+def columns(location: str, revision: str | None, wanted: Collection[str] = ()) -> dict[str, list[Any]]:
+    """Return the wanted columns of a split, or all, if one is missing or none is named.
+
+    Labels kept as numbers become names of classes.
+    """
     source = parse(location)
     commit(source.id, revision)  # fails at once, where the library below would try for half a minute
     from datasets import load_dataset
 
     try:
         data = load_dataset(source.id, source.name, split=source.split, revision=revision)
-        return {name: _named(list(data[name]), data.features[name]) for name in data.column_names}
+        names = sorted(wanted) if wanted and set(wanted) <= set(data.column_names) else data.column_names
+        return {name: _named(list(data[name]), data.features[name]) for name in names}
     except ImportError as error:
         raise BadData(f"{location} cannot be decoded: {_missing(error)}") from None
     except Exception as error:  # its failures share no class

@@ -29,6 +29,13 @@ DIGITS = "package:sklearn/datasets/data/digits.csv.gz"
 IDX_PREFIX = {"train": "train", "test": "t10k"}  # as published
 
 
+def data_folder(name: str) -> str | None:
+    """Return the folder of a local copy, $TUNESWEEP_DATA/NAME, where it is there: `${data_folder:NAME}`."""
+    root = os.environ.get("TUNESWEEP_DATA")
+    folder = Path(root).expanduser() / name if root else None
+    return str(folder) if folder is not None and folder.is_dir() else None
+
+
 def locations(config: DatasetConfig) -> dict[str, str]:
     """Return split -> location, of the splits that are given rather than cut."""
     given = {split: getattr(config, split) for split in SPLITS}
@@ -101,6 +108,8 @@ def format_of(path: Path, config: DatasetConfig) -> str:
         return "idx"
     if name.suffix.lower() in FORMATS:
         return FORMATS[name.suffix.lower()]
+    if config.task == "language_modeling":  # a running text may be called anything
+        return "text"
     options = ["csv", "tsv", "jsonl", "json", "parquet", "lines", "idx"]
     raise BadConfig(f"dataset.format=auto cannot tell by the name {path.name}: set {suggest('', options)}")
 

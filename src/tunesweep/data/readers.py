@@ -2,144 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tunesweep.config import DatasetConfig
+from tunesweep.config import SPLITS, DatasetConfig
 from tunesweep.data import hub, images
-from tunesweep.data.examples import Examples, Inputs, Splits
+from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.location import format_of, idx_labels, locations, resolve
+from tunesweep.data.rows import Source, named_columns, pictures, running
 from tunesweep.data.splits import divide
-from tunesweep.data.tables import Columns, read_table
-from tunesweep.errors import BadConfig, BadData, suggest
+from tunesweep.data.tables import read_table, read_text
+from tunesweep.errors import BadConfig, BadData, require
 
 
 def load(config: DatasetConfig, seed_split: int) -> Splits:
     """Return train, select and test; labels are checked before anything is cut."""
     places = locations(config)
-    given = {split: read(split, place, config) for split, place in places.items()}
-    labels = class_order(given, config)
+    wanted = [split for split in places if config.folds is None or split == "train"]
+    given = by_column({split: read(split, places[split], config) for split in wanted}, config)
+    labels = class_order(given, config) if config.task == "classification" else []
+    _check_classes(labels, config)
     parts = divide(given, config, seed_split)
-    if len(set(parts["train"].labels)) < 2:
+    if labels and not config.train_classes and len(set(parts["train"].labels)) < 2:
         raise BadData(f"dataset.limit.train={config.limit.train} leaves rows of one class: raise it")
+    if config.augment_swaps:
+        parts["train"] = both_orders(parts["train"], config)
     shade = images.value_range(places["train"]) if config.modality == "image" else None
-    return Splits(**parts, labels=labels, value_range=shade)
+    unread = sorted(set(places) - set(wanted))
+    return Splits(**parts, labels=labels, value_range=shade, unread=unread)
 
 
 def read(split: str, location: str, config: DatasetConfig) -> Examples:
     """Return the rows of one location."""
     if location.startswith("sklearn:"):
-        return _pictures(split, location, *images.read_digits(location), config=config)
+        return pictures(Source(split, location, {}, config), *images.read_digits(location))
     if location.startswith("hub:"):
-        return _from_columns(split, location, hub.columns(location, config.revision), config)
+        columns = hub.columns(location, config.revision, named_columns(config))
+        return Source(split, location, columns, config).examples()
     path = resolve(location, f"dataset.{split}")
     kind = format_of(path, config)
     if kind == "idx":
-        return _pictures(split, location, *_idx(path), config=config)
-    return _from_columns(split, str(path), read_table(path, kind, config), config)
+        return pictures(Source(split, str(path), {}, config), *_idx(path))
+    if kind == "text":  # cut at each line feed: joined with line feeds the lines are the file again
+        return running(split, read_text(path, config.charset).split("\n"))
+    return Source(split, str(path), read_table(path, kind, config), config).examples()
 
 
 def _idx(path: Path) -> tuple[images.Array, list[str]]:
-    pictures, labels = images.read_idx(path, 3), images.read_idx(idx_labels(path), 1)
-    if len(pictures) != len(labels):
-        raise BadData(f"{path} has {len(pictures)} images but {len(labels)} labels: fetch both again")
-    return pictures, [str(label) for label in labels]
+    found, labels = images.read_idx(path, 3), images.read_idx(idx_labels(path), 1)
+    if len(found) != len(labels):
+        raise BadData(f"{path} has {len(found)} images but {len(labels)} labels: fetch both again")
+    return found, [str(label) for label in labels]
 
 
-def _pictures(
-    split: str, origin: str, pictures: images.Array, labels: Sequence[Any], *, config: DatasetConfig
-) -> Examples:
-    if config.modality != "image":
-        raise BadConfig(f"{origin} holds images: set dataset.modality=image")
-    if config.group:
-        raise BadConfig(f"dataset.group={config.group} is not known in {origin}: set dataset.group=null")
-    return _examples(split, origin, pictures, labels, config=config)
+def by_column(given: dict[str, Examples], config: DatasetConfig) -> dict[str, Examples]:
+    """Return the splits that the rows of train name for themselves, where there is such a column."""
+    sides = given["train"].sides
+    if sides is None:
+        return given
+    found = {
+        split: given["train"].take([row for row, side in enumerate(sides) if side == split])
+        for split in SPLITS
+        if split in sides and (config.folds is None or split == "train")
+    }
+    twice = sorted((set(found) & set(given)) - {"train"})
+    if twice or "train" not in found:
+        fault = (
+            f"names a {twice[0]} split, which dataset.{twice[0]} gives too"
+            if twice
+            else "names no train split"
+        )
+        raise BadConfig(f"dataset.split_column={config.split_column} {fault}: drop one, or set split_names")
+    return given | found
 
 
-def _from_columns(split: str, origin: str, columns: Columns, config: DatasetConfig) -> Examples:
-    labels = _column(columns, "label", origin, config)
-    groups = None
-    # Only where rows are cut does a group matter; a finished test split may come without it.
-    if config.group and (split == "train" or config.group in columns):
-        groups = _texts(columns, "group", origin, config)
-    return _examples(split, origin, _inputs(columns, origin, config), labels, groups=groups, config=config)
-
-
-def _inputs(columns: Columns, origin: str, config: DatasetConfig) -> Inputs:
-    if config.modality == "image":
-        return images.stack(_column(columns, "image", origin, config), origin)
-    texts = _texts(columns, "text", origin, config)
-    if config.text_pair is None:
-        return texts
-    return list(zip(texts, _texts(columns, "text_pair", origin, config), strict=True))
-
-
-def _column(columns: Columns, field: str, origin: str, config: DatasetConfig) -> list[Any]:
-    name = getattr(config, field)
-    if name in columns:
-        return columns[name]
-    names = list(columns)
-    found = suggest(name, [column[:40] for column in names])
-    raise BadData(f"dataset.{field}={name} is not a column of {origin}: choose {found}{_clue(names, config)}")
-
-
-def _clue(names: list[str], config: DatasetConfig) -> str:
-    """Say what the names of the columns betray about how the file was read."""
-    if len(names) == 1:
-        mark = next((mark for mark in ("\t", ";", "|", ",") if mark in names[0]), None)
-        # In double quotes: a shell and Hydra each take away one pair.
-        remedy = f'set "dataset.delimiter={mark!r}"' if mark else "check dataset.format and dataset.delimiter"
-        return f"; it was read as one column: {remedy}"
-    if not config.header:
-        return "; without a header columns have numbers"
-    if any(len(name) > 40 for name in names):
-        return "; if the first row is not a header: dataset.header=false"
-    return ""
-
-
-def _texts(columns: Columns, field: str, origin: str, config: DatasetConfig) -> list[str]:
-    values = _column(columns, field, origin, config)
-    for row, value in enumerate(values):
-        if value is None or isinstance(value, (dict, list)):
-            kind = "no value" if value is None else f"a {type(value).__name__}"
-            place = f"row {row} of {origin} has {kind} in column '{getattr(config, field)}'"
-            raise BadData(f"{place}: expected text (an empty one will do)")
-    return [str(value) for value in values]
-
-
-def _examples(
-    split: str,
-    origin: str,
-    inputs: Inputs,
-    labels: Sequence[Any],
-    *,
-    config: DatasetConfig,
-    groups: list[str] | None = None,
-) -> Examples:
-    names = [_class(value, row, origin, config) for row, value in enumerate(labels)]
-    ids = [f"{split}-{row}" for row in range(len(names))]
-    kept = [row for row, name in enumerate(names) if name]
-    if not kept:
-        raise BadData(f"{origin} has no rows left: dataset.label_names leaves out every class")
-    examples = Examples(ids=ids, inputs=inputs, labels=names, groups=groups)
-    return examples if len(kept) == len(names) else examples.take(kept)
-
-
-def _class(value: Any, row: int, origin: str, config: DatasetConfig) -> str:
-    """Return the name of a label; the name '' in `label_names` leaves its rows out."""
-    if value is None or isinstance(value, (dict, list)) or not str(value).strip():
-        raise BadData(f"row {row} of {origin} has no label in column '{config.label}': label it or remove it")
-    text = str(value).strip()
-    if not config.label_names:
-        return text
-    if text not in config.label_names:
-        known = suggest(text, config.label_names)
-        raise BadData(f"row {row} of {origin} has the label '{text}', dataset.label_names has {known}")
-    return config.label_names[text]
-
-
-def class_order(given: dict[str, Examples], config: DatasetConfig) -> list[str]:
+def class_order(given: Mapping[str, Examples], config: DatasetConfig) -> list[str]:
     """Return the classes in order, after checking that every split knows the same ones."""
     learnt = sorted(set(given["train"].labels))
     known = ", ".join(learnt)
@@ -155,3 +94,36 @@ def class_order(given: dict[str, Examples], config: DatasetConfig) -> list[str]:
     if missing:
         raise BadData(f"dataset.labels lacks '{missing[0]}', a class of the data: expected {known}")
     return list(config.labels or learnt)
+
+
+def _check_classes(labels: list[str], config: DatasetConfig) -> None:
+    for key in ("train_classes", "swap"):
+        for name in getattr(config, key) or ():
+            require(name, labels, f"a class in dataset.{key}")
+
+
+def swapped(examples: Examples, config: DatasetConfig) -> Examples:
+    """Return the same comparisons with the two responses in the other order, and their classes exchanged."""
+    if config.responses is None or config.swap is None:
+        raise BadConfig(
+            "exchanging responses needs dataset.responses and dataset.swap, two columns and two classes"
+        )
+    first, second = config.swap
+    other = {first: second, second: first}
+    comparisons: list[Any] = list(examples.inputs)
+    inputs: list[tuple[str, ...]] = [(text, b, a) for text, a, b in comparisons]
+    return replace(examples, inputs=inputs, labels=[other.get(label, label) for label in examples.labels])
+
+
+def both_orders(examples: Examples, config: DatasetConfig) -> Examples:
+    """Return every comparison in both orders: as it is, then swapped, under an id of its own."""
+    other = swapped(examples, config)
+    return replace(
+        examples,
+        ids=[*examples.ids, *(f"{name}-swapped" for name in other.ids)],
+        inputs=[*examples.inputs, *other.inputs],
+        labels=[*examples.labels, *other.labels],
+        groups=None if examples.groups is None else examples.groups * 2,
+        sides=None,
+        converted=examples.converted | {f"{name}-swapped" for name in examples.converted},
+    )

@@ -22,5 +22,21 @@ class Encoding(Protocol):
     def max_length(self) -> int:
         """Longest input in tokens; the rest is cut off."""
 
-    def encode(self, example: Any) -> str | tuple[str, str]:
-        """Return the text of one example, or two texts for the tokenizer to join."""
+    @property
+    def cut(self) -> str:
+        """What is cut off: see `tunesweep.data.cutting.fit`."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the texts of an example, in order."""
+
+    @property
+    def template(self) -> str:
+        """How the fields stand in one text: "{text}"."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether the template joins the fields also where no prompt is read; else the tokenizer does."""
+
+    def encode(self, example: Any) -> str | tuple[str, ...]:
+        """Return the text of one example, or its texts in the order of `fields`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from tunesweep.errors import BadConfig
+from tunesweep.data.cutting import HOW
+from tunesweep.errors import BadConfig, BadData, require
 
 
 def check_count(key: str, value: object, largest: int | None = None) -> None:
@@ -27,3 +29,30 @@ def check_text(key: str, value: object, *, empty: bool = False) -> None:
         raise BadConfig(f"encoding.{key}={value} must be a text: put it in quotes")
     if not value and not empty:
         raise BadConfig(f"encoding.{key}='' would glue its neighbours together: give at least one character")
+
+
+def check_cut(value: object) -> None:
+    """Refuse what is no way of cutting."""
+    require(value, HOW, "encoding.cut")
+
+
+def check_template(value: object, fields: Sequence[str]) -> None:
+    """Refuse a template in which a field is missing, or stands twice."""
+    check_text("template", value)
+    for field in fields:
+        if str(value).count("{" + field + "}") != 1:
+            raise BadConfig(f"encoding.template={value!r} must have {{{field}}} once")
+
+
+def check_fields(name: str, example: object, fields: Sequence[str], remedy: str) -> None:
+    """Refuse an example that is not made of these fields."""
+    found = 1 if isinstance(example, str) else len(example) if isinstance(example, tuple) else 0
+    if found != len(fields):
+        wanted = ", ".join(fields)
+        raise BadData(f"encoding={name} reads {wanted}, and an example has {found} texts: {remedy}")
+
+
+def check_flag(key: str, value: object) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise BadConfig(f"encoding.{key}={value} must be true or false")

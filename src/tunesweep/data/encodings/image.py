@@ -28,6 +28,10 @@ class ImageEncoding(ABC):
     """
 
     modality: ClassVar[Modality] = "image"
+    fields: ClassVar[tuple[str, ...]] = ("text",)
+    template: ClassVar[str] = "{text}"
+    joined: ClassVar[bool] = False
+    cut: ClassVar[str] = "tail"  # what is left can be read back as the first pixels
     reserved: ClassVar[str]  # the characters that a pixel may be made of, as in a regex: "0-9"
 
     name: str
