@@ -9,8 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from tunesweep.config import RunConfig
 from tunesweep.errors import IntegrityError
+from tunesweep.methods import bottleneck, hooks, options, virtual
 from tunesweep.methods.attach import promised
+from tunesweep.methods.switch import off
 from tunesweep.models.readouts import Readout
+
+__all__ = ["load", "off", "restore", "save", "size", "trained_state"]
 
 TRAINED, HEAD = "trained.safetensors", "head.safetensors"
 
@@ -38,6 +42,7 @@ def save(network: Readout, config: RunConfig, folder: Path) -> None:
     if config.method.peft is None:
         save_file(trained_state(network), str(folder / TRAINED))
         return
+    hooks.before_save(network, config)
     # "auto" would ask the hub whether the vocabulary was changed.
     network.body.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]
     if network.head is not None:
@@ -46,6 +51,8 @@ def save(network: Readout, config: RunConfig, folder: Path) -> None:
 
 def load(network: Readout, config: RunConfig, folder: Path) -> None:
     """Put a saved artefact onto a fresh network, as a user would."""
+    if config.method.layers is not None:
+        bottleneck.insert(network.body, options.read(config.method.layers))
     if config.method.peft is None:
         state = load_file(str(folder / TRAINED))
         wanted = {name for name, _ in network.named_parameters() if promised(name, config)}
@@ -59,6 +66,7 @@ def load(network: Readout, config: RunConfig, folder: Path) -> None:
 
     try:
         network.body = PeftModel.from_pretrained(network.body, str(folder))
+        virtual.settle(network.body)
         if network.head is not None:
             network.head.load_state_dict(load_file(str(folder / HEAD)))
     except (KeyError, RuntimeError) as error:  # PEFT and torch on a tensor that is not in the file
