@@ -9,17 +9,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunesweep.config import RunConfig
+from tunesweep.config import FAMILIES, RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import BadConfig, suggest
-from tunesweep.models import sources
-from tunesweep.models.readouts import LabelWords, Linear, Pixels, Readout, Standard
+from tunesweep.models import prompted, random_models, sources
+from tunesweep.models.readouts import Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
 
+# What a readout loads, by family; the encoder stack alone is pooled, so that every weight has a gradient.
 AUTO_CLASSES = {
-    "head": "AutoModelForSequenceClassification",
-    "linear": "AutoModel",
-    "label_words": "AutoModelForCausalLM",
+    "head": dict.fromkeys(FAMILIES, "AutoModelForSequenceClassification"),
+    "linear": {
+        "encoder": "AutoModel",
+        "decoder": "AutoModel",
+        "encoder_decoder": "AutoModelForTextEncoding",
+    },
+    "label_words": random_models.WHOLE,
+    "generate": {family: random_models.WHOLE[family] for family in ("decoder", "encoder_decoder")},
 }
 
 
@@ -30,7 +36,7 @@ def build_network(config: RunConfig, data: DataModule, device: torch.device) -> 
         return Pixels(reference(config.model, size, len(data.names))).to(device)
     body = load_body(config, data, device)
     network = _readout(config, body, data)
-    if config.readout.name == "head":
+    if isinstance(network, Standard):
         _settle_head(config, body)
     return network.to(device)
 
@@ -46,35 +52,41 @@ def _settle_head(config: RunConfig, body: nn.Module) -> None:
 
 
 def _readout(config: RunConfig, body: nn.Module, data: DataModule) -> Readout:
-    readout = config.readout
-    if readout.name == "head":
+    readout, kind = config.readout, _kind(config)
+    if kind == "generate":
+        return prompted.generator(config, body, data)
+    if kind == "head":
         return Standard(body)
-    if readout.name == "linear":
+    if kind == "linear":
         if "pooler" in dict(body.named_children()):
             body.register_module("pooler", None)  # not read by ours, so it could not learn
         pooling = config.model.pooling if readout.pooling == "auto" else readout.pooling
         return Linear(body, body.config.hidden_size, len(data.names), pooling)  # type: ignore[union-attr, arg-type]
-    return LabelWords(body, label_words(config, data))
+    return prompted.label_words(config, body, data)
 
 
-def label_words(config: RunConfig, data: DataModule) -> list[list[int]]:
-    """Return the token ids of each class's word, in the order of the classes."""
-    words = config.readout.words or {name: name for name in data.names}
-    missing = [name for name in data.names if name not in words]
-    if missing:
-        raise BadConfig(f"readout.words={words} lacks a word for {', '.join(missing)}: give every class one")
-    ids = [data.tokenizer(f" {words[name]}", add_special_tokens=False)["input_ids"] for name in data.names]
-    if len({tuple(word) for word in ids}) < len(ids):
-        raise BadConfig(f"readout.words={words} must differ from class to class")
-    return ids
+def _kind(config: RunConfig) -> str:
+    """Return the readout; a task without classes leaves the language-model head alone."""
+    return config.readout.name if config.dataset.task == "classification" else "generate"
+
+
+def auto_class(config: RunConfig) -> str:
+    """Return the transformers class that a point loads."""
+    families = AUTO_CLASSES[_kind(config)]
+    if config.model.family not in families:
+        raise BadConfig(
+            f"model={config.model.name} is an {config.model.family} and cannot write: use a decoder such as "
+            "model=smollm2_135m, or an encoder-decoder"
+        )
+    return families[config.model.family]
 
 
 def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.Module:
     """Load pretrained weights as the readout needs them; refuse a file that lacks some."""
     import transformers
 
-    auto = getattr(transformers, AUTO_CLASSES[config.readout.name])
-    folder = sources.weights_folder(config.model, Path(config.runtime.cache))
+    auto = getattr(transformers, auto_class(config))
+    folder = _folder(config, data)
     try:
         body, info = auto.from_pretrained(
             str(folder),
@@ -89,6 +101,13 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
     if config.runtime.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})
     return body  # type: ignore[no-any-return]
+
+
+def _folder(config: RunConfig, data: DataModule) -> Path | str:
+    cache = Path(config.runtime.cache)
+    if config.model.random:
+        return random_models.drawn(config.model, data.tokenizer, config.seeds.init, cache)
+    return sources.weights_folder(config.model, cache)
 
 
 def _loading_sentence(config: RunConfig, error: Exception) -> str:
@@ -106,7 +125,7 @@ def _architecture(config: RunConfig, data: DataModule, folder: Path | str) -> An
         trust_remote_code=config.model.trust_remote_code,
     )
     architecture.pad_token_id = data.tokenizer.pad_token_id
-    if config.readout.name == "head":
+    if _kind(config) == "head":
         architecture.id2label = dict(enumerate(data.names))
         architecture.label2id = {name: index for index, name in enumerate(data.names)}
         architecture.problem_type = "single_label_classification"
@@ -203,7 +222,7 @@ def four_bit_layers(body: nn.Module) -> list[Any]:
 
 def _check_complete(config: RunConfig, info: dict[str, Any]) -> None:
     """Refuse weights that lack a tensor of the backbone: it would be left at random, silently."""
-    unread = ["pooler"] if config.readout.name == "linear" else []  # some checkpoints lack it; it is not used
+    unread = ["pooler"] if _kind(config) == "linear" else []  # some checkpoints lack it; it is not used
     new = tuple(f"{name}." for name in [*config.model.head, *unread])
     missing = sorted(k for k in info["missing_keys"] if not k.startswith(new) and ".position_ids" not in k)
     if missing:

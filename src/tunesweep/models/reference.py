@@ -41,8 +41,10 @@ def _mlp(model: ModelConfig, size: int, classes: int) -> Reference:
     widths = [size * size, *model.hidden]
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     for index, (inputs, outputs) in enumerate(pairwise(widths)):
-        layers[f"linear{index}"] = nn.Linear(inputs, outputs)
-        layers[f"relu{index}"] = nn.ReLU()
+        # All are called `linear`, so that one target names them, however many there are.
+        layers[f"layer{index}"] = nn.Sequential(
+            OrderedDict(linear=nn.Linear(inputs, outputs), relu=nn.ReLU())
+        )
     return Reference(nn.Sequential(layers), widths[-1], classes)
 
 

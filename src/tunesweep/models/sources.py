@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tunesweep.config import ModelConfig
+from tunesweep.config.model import RANDOM
 from tunesweep.data import hub
 from tunesweep.data.location import file_digest
 from tunesweep.errors import BadConfig, require, suggest
@@ -32,15 +33,27 @@ def locate(model: ModelConfig) -> Path | None:
     if model.source.startswith("builtin:"):
         require(model.source, BUILTINS, "model.source")
         return None
+    if model.random:
+        return None
     if model.source.startswith("package:"):
         return _in_package(model.source)
-    return _snapshot(model) if _on_hub(model) else Path(model.source).expanduser().absolute()
+    return _snapshot(model) if on_hub(model) else Path(model.source).expanduser().absolute()
 
 
 def fingerprint(model: ModelConfig, cache: Path) -> str:
-    """Return what stands for the weights and tokenizer in a run's identity: their content, or a commit."""
-    if _on_hub(model):
-        return f"hub:{model.source}@{_commit(model)}" + (f"#{model.file}" if model.file else "")
+    """Return what stands for the weights and tokenizer in a run's identity: their content, or a commit.
+
+    Random weights follow from architecture and seed, which are part of the identity anyway.
+    """
+    from tunesweep.models import vocabulary
+
+    own = RANDOM if model.random else _weights_print(model, cache)
+    return own + vocabulary.MARK + vocabulary.fingerprint(model, cache) if model.tokenizer else own
+
+
+def _weights_print(model: ModelConfig, cache: Path) -> str:
+    if on_hub(model):
+        return f"hub:{model.source}@{commit(model)}" + (f"#{model.file}" if model.file else "")
     folder = locate(model)
     if folder is None:
         return model.source
@@ -57,7 +70,9 @@ def pinned(model: ModelConfig, known: str) -> str | None:
 
 
 def describe(model: ModelConfig) -> dict[str, Any]:
-    """Return the model's config.json; empty where there is none on this machine."""
+    """Return the config.json, or what is said of a random model; empty where none is on this machine."""
+    if model.random:
+        return dict(model.architecture)
     folder = locate(model)
     if folder is None or not (folder / CONFIG).is_file():
         return {}
@@ -75,16 +90,17 @@ def weights_folder(model: ModelConfig, cache: Path) -> Path | str:
     """Return what `from_pretrained` is given: a checked local folder, or the hub id."""
     if model.file:
         return gguf.converted(_gguf(model), cache)
-    folder = None if _on_hub(model) else locate(model)
+    folder = None if on_hub(model) else locate(model)
     if folder is None:
         return model.source
     _files(model, folder)
     return folder
 
 
-def _on_hub(model: ModelConfig) -> bool:
+def on_hub(model: ModelConfig) -> bool:
+    """Whether a source is a hub id; refuse what is nothing at all."""
     source = model.source
-    if source.startswith(("builtin:", "package:")) or Path(source).expanduser().is_dir():
+    if model.random or source.startswith(("builtin:", "package:")) or Path(source).expanduser().is_dir():
         return False
     if not HUB_ID.fullmatch(source) or Path(source).is_file():
         raise BadConfig(
@@ -200,7 +216,7 @@ def _snapshot(model: ModelConfig) -> Path | None:
     return Path(found).parents[len(PurePath(wanted).parts) - 1] if isinstance(found, str) else None
 
 
-def _commit(model: ModelConfig) -> str:
+def commit(model: ModelConfig) -> str:
     """Return the commit of a hub id: of the hub, or, where that has no answer, of a complete copy here."""
     copy = _complete_copy(model)
     if copy and copy == model.revision:

@@ -11,6 +11,7 @@ from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.record import RunRecord
 from tunesweep.store import NAME, Store
+from tunesweep.verify import problems
 
 if TYPE_CHECKING:
     import torch
@@ -58,13 +59,22 @@ def check_source(config: RunConfig, source: RunConfig) -> None:
 
     Both points must know their fingerprints.
     """
-    name = f"model.init_from={config.model.init_from}"
+    name = f"model.init_from={config.model.init_from} (method={source.method.name})"
     if not source.method.trained:
-        raise BadConfig(f"{name} trains nothing (method={source.method.name}): leave model.init_from out")
+        raise BadConfig(f"{name} trains nothing: leave model.init_from out")
+    if _beside(source) and not source.method.merges:
+        raise BadConfig(
+            f"{name} cannot become part of the base's weights: start from a run of method=full or lora"
+        )
     if _base(source) != _base(config):
         raise BadConfig(
             f"{name} is a run of model={source.model.name} on other base weights, or of another "
             f"architecture, than model={config.model.name} here: both must be the same"
+        )
+    if _drawn_otherwise(config, source):
+        raise BadConfig(
+            f"{name} changed only some of the weights that seeds.init={source.seeds.init} drew: give both runs "
+            "the same seeds.init, or start from a run of method=full"
         )
     if config.method.quantisation:
         raise BadConfig(
@@ -78,9 +88,20 @@ def check_source(config: RunConfig, source: RunConfig) -> None:
         )
 
 
+def _beside(source: RunConfig) -> bool:
+    """Whether what was trained lies beside the base's own weights."""
+    return source.method.peft is not None or source.method.layers is not None
+
+
 def _base(config: RunConfig) -> tuple[object, ...]:
     model = config.model
     return config.runtime.point.model_fingerprint, model.family, model.hidden, model.architecture
+
+
+def _drawn_otherwise(config: RunConfig, source: RunConfig) -> bool:
+    """Whether a source was laid over a random base that is not drawn here."""
+    kept = source.method.full or source.model.init_from is not None
+    return source.model.random and not kept and source.seeds.init != config.seeds.init
 
 
 def _scored_was_learned(config: RunConfig, source: RunConfig) -> bool:
@@ -111,28 +132,16 @@ def start_from(
     for source in reversed(list(ancestors(config, store))):
         check_source(config, source)
         record = finished(source.runtime.point.run_id, store)
-        _check_files(store, record)
-        same = classes is None or list(record.data.get("labels") or ()) == list(classes)
         folder = store.path("adapters", record.run_id)
-        if source.method.peft is None and source.method.layers is None:
-            notes = _copy(network, source, folder, same)
-        else:
+        for problem in problems(store, record, below=store.relative(folder)):
+            raise StorageError(problem)  # the id of that run stands for its weights
+        same = classes is None or list(record.data.get("labels") or ()) == list(classes)
+        if _beside(source):
             _merge(network, source, folder, same)
             notes = []
+        else:
+            notes = _copy(network, source, folder, same)
     return notes
-
-
-def _check_files(store: Store, record: RunRecord) -> None:
-    """Refuse weights that are not what the run wrote: its id stands for them in other runs' identities."""
-    from tunesweep.data.location import content_digest
-
-    folder = store.relative(store.path("adapters", record.run_id))
-    for path, digest in (record.integrity.get("files") or {}).items():
-        if path.startswith(f"{folder}/") and content_digest(store.root / path) != digest:
-            raise StorageError(
-                f"{store.root / path} has other content than when run {record.run_id} wrote it: "
-                f"repeat that run with {KEEP} runtime.force=true"
-            )
 
 
 def _copy(network: Readout, source: RunConfig, folder: Path, same: bool) -> list[str]:
@@ -167,15 +176,19 @@ def _check_shapes(network: Tensors, taken: Tensors, source: RunConfig) -> None:
 
 
 def _merge(network: Readout, source: RunConfig, folder: Path, same: bool) -> None:
-    """Attach the source's adapter, load it, and make it part of the weights."""
+    """Attach the source's adapter, load it, and make it part of the weights, in their own precision."""
     from tunesweep.methods import artefact
 
-    name = f"model.init_from={source.runtime.point.run_id} (method={source.method.name})"
-    if not source.method.merges:
-        raise BadConfig(
-            f"{name} cannot become part of the base's weights: start from a run of method=full or lora"
-        )
     if not same:
-        raise BadConfig(f"{name} has other classes than this run: start from a run of method=full")
+        raise BadConfig(
+            f"model.init_from={source.runtime.point.run_id} (method={source.method.name}) has other classes "
+            "than this run: start from a run of method=full"
+        )
     artefact.load(network, source, folder)
+    layers = [module for name, module in network.body.named_modules() if name.endswith(".base_layer")]
+    held = [next(layer.parameters()).dtype for layer in layers]
+    for layer in layers:
+        layer.float()  # sums are taken in 32 bits and rounded once
     network.body = network.body.merge_and_unload(safe_merge=True)  # type: ignore[operator]
+    for layer, dtype in zip(layers, held, strict=True):
+        layer.to(dtype)

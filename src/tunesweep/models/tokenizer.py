@@ -10,7 +10,7 @@ from typing import Any
 from tunesweep.config import ModelConfig
 from tunesweep.errors import BadConfig
 from tunesweep.identity import digest
-from tunesweep.models import sources
+from tunesweep.models import sources, vocabulary
 
 # What tokenizers keep for fine-tuning; an unknown token is better than end-of-text, which must be learned.
 _SPARE = (
@@ -25,19 +25,29 @@ _SPARE = (
 
 def load_tokenizer(model: ModelConfig, cache: Path) -> Any:
     """Return a fast tokenizer with a PAD token that is not end-of-text, padding on the right."""
-    folder = sources.weights_folder(model, cache)
-    return _load(str(folder), model.revision, model.pad, model.trust_remote_code)
+    if model.tokenizer:
+        folder, revision = vocabulary.place(model)
+    else:
+        folder, revision = str(sources.weights_folder(model, cache)), model.revision
+    return _load(folder, revision, model.pad, model.end, model.trust_remote_code)
 
 
 @lru_cache(maxsize=4)
-def _load(folder: str, revision: str | None, pad: str | None, trust_remote_code: bool) -> Any:
+def _load(
+    folder: str, revision: str | None, pad: str | None, end: str | None, trust_remote_code: bool
+) -> Any:
     from transformers import AutoTokenizer
 
     # A folder has no revisions; None would be passed on as one.
     extra = {"revision": revision} if revision else {}
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, **extra)
-    if pad is not None and pad not in tokenizer.get_vocab():
-        raise BadConfig(f"model.pad={pad} is not a token of this tokenizer: name one of its special tokens")
+    for key, token in (("pad", pad), ("end", end)):
+        if token is not None and token not in tokenizer.get_vocab():
+            raise BadConfig(
+                f"model.{key}={token} is not a token of this tokenizer: name one of its special tokens"
+            )
+    if end is not None:
+        tokenizer.eos_token = end
     tokenizer.pad_token = pad or _pad_token(tokenizer)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     return tokenizer
@@ -58,4 +68,4 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     That form also tells how the last call was cut and padded, which is no part of the tokenizer.
     """
     state = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
-    return digest([state, tokenizer.pad_token_id])
+    return digest([state, tokenizer.pad_token_id, tokenizer.eos_token_id])
