@@ -42,22 +42,22 @@ def test_each_yaml_is_named_after_its_file_and_lists_every_option_with_its_defau
     assert written == {field.name: field.default for field in fields if field.name != "name"}
 
 
-def test_the_group_holds_the_eight_of_images_and_the_two_of_text() -> None:
-    assert {path.stem for path in CONF.glob("*.yaml")} == {*IMAGES, "text", "pair"}
+TEXTS = ("text", "pair", "instruction", "preference", "blocks")
+
+
+def test_the_group_holds_the_eight_of_images_and_the_five_of_text() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} == {*IMAGES, *TEXTS}
     assert {build(spec(name)).modality for name in IMAGES} == {"image"}
-    assert {build(spec(name)).modality for name in ("text", "pair")} == {"text"}
+    assert {build(spec(name)).modality for name in TEXTS} == {"text"}
 
 
-# ---- text ----
-
-
-def test_text_is_left_as_it_is() -> None:
-    assert build(spec("text")).encode(" Two\nlines. ") == " Two\nlines. "
-
-
-def test_pair_is_left_to_the_tokenizer_unless_there_is_a_joiner() -> None:
-    assert build(spec("pair")).encode(("a", "b")) == ("a", "b")
-    assert build(spec("pair") | {"joiner": " / "}).encode(("a", "b")) == "a / b"
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_template_holds_every_field_once(path: Path) -> None:
+    encoding = build(spec(path.stem))
+    assert [encoding.template.count("{" + name + "}") for name in encoding.fields] == [1] * len(
+        encoding.fields
+    )
+    assert encoding.cut in ("tail", "head", "middle", "fields")
 
 
 # ---- images: the text ----

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesweep.config import DatasetConfig, Limit
+from tunesweep.data.allocation import allocate
 from tunesweep.data.examples import Examples
-from tunesweep.data.splits import allocate, cut, divide, shorten
+from tunesweep.data.rows import running
+from tunesweep.data.splits import cut, divide, shorten
 from tunesweep.errors import BadConfig, BadData
 
 MANY = st.lists(st.sampled_from("aaaabbc"), min_size=6, max_size=80).filter(lambda names: len(set(names)) > 1)
@@ -151,3 +153,38 @@ def test_images_are_taken_by_row() -> None:
     taken = whole.take([1])
     assert taken.inputs.tolist() == [[[4, 5], [6, 7]]]
     assert (taken.ids, taken.labels, taken.groups) == (["train-1"], ["y"], None)
+
+
+def test_a_running_text_is_cut_into_its_pieces_and_shortened_to_its_beginning() -> None:
+    lines = [f"line {row}" for row in range(100)]
+    parts = divide({"train": running("train", lines)}, config(), 3)
+    assert [part.inputs for part in parts.values()] == [lines[:72], lines[72:80], lines[80:]]
+    short = divide({"train": running("train", lines)}, config(limit=Limit(train=5, test=7)), 3)
+    assert short["train"].inputs == lines[:5]
+    assert short["test"].inputs == lines[80:87]
+
+
+def test_answers_are_no_classes_to_stratify_by() -> None:
+    whole = Examples(
+        ids=[f"train-{row}" for row in range(50)],
+        inputs=["do"] * 50,
+        labels=[f"answer {row}" for row in range(50)],
+        task="instruction",
+    )
+    stays, gone = cut(whole, 0.2, "test", 0)
+    assert (len(stays), len(gone)) == (40, 10)
+    assert [int(row.removeprefix("train-")) for row in gone.ids] != list(range(10))  # drawn, not the first
+    assert len(shorten(whole, 7, "train", 0)) == 7
+
+
+def test_train_keeps_some_classes_and_the_others_are_still_scored() -> None:
+    whole = {"train": examples(["a", "b", "c"] * 100)}
+    every, only = divide(whole, config(), 0), divide(whole, config(train_classes=["b"]), 0)
+    assert set(only["train"].labels) == {"b"}
+    assert only["train"].ids == [
+        row for row, label in zip(every["train"].ids, every["train"].labels, strict=True) if label == "b"
+    ]
+    assert only["test"].ids == every["test"].ids
+    assert set(only["select"].labels) == {"a", "b", "c"}
+    # Classes first, then the limit: ten of them, not what ten rows of all classes leave.
+    assert len(divide(whole, config(train_classes=["b"], limit=Limit(train=10)), 0)["train"]) == 10
