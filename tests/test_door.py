@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tunesweep import door
 from tunesweep.config import AppConfig
 from tunesweep.errors import BadConfig
 from tunesweep.explain import explain
+from tunesweep.record import draft
 
 
 @pytest.fixture
@@ -163,11 +166,35 @@ def test_a_budget_fills_what_is_null(make_config, lr: float | None, expected: fl
     assert config.runtime.point.lr_by_hand is by_hand
 
 
+def test_a_model_that_starts_from_a_run_does_not_begin_at_random(make_config) -> None:
+    words = ("model=mlp", "dataset=digits", "method=full")
+    assert make_config(*words).train.lr == 1e-3  # the model's own
+    assert make_config(*words, "model.init_from=0123456789abcdef").train.lr == 5e-5  # the method's
+
+
 @pytest.mark.parametrize(
     ("method", "uses"), [("lora", True), ("qlora", True), ("full", False), ("bitfit", False)]
 )
 def test_methods_that_refer_to_the_lora_group(make_config, method: str, uses: bool) -> None:
     assert make_config(f"method={method}").runtime.point.uses_lora is uses
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_record_gives_its_point_again(make_config, method: str) -> None:
+    config = make_config(f"method={method}", "lora.r=4", "seed=2", "train.epochs=7")
+    record = draft(config)
+    record.provenance["model_fingerprint"], record.data["fingerprint"] = "m", "d"
+    parts = json.loads(record.to_json())["config"]
+    again = door.of_record(replace(record, config=parts), config.runtime)
+    ours, theirs = asdict(config), asdict(again)
+    for point in (ours, theirs):
+        del point["runtime"]
+        if method == "full":  # ignores the group, and its record does not hold it
+            del point["lora"]
+    assert theirs == ours
+    found = again.runtime.point
+    assert (found.model_fingerprint, found.data_fingerprint) == ("m", "d")
+    assert found.uses_lora is (method == "lora")
 
 
 def test_no_value_reaches_the_code_that_the_schema_does_not_know() -> None:

@@ -34,7 +34,7 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     composed = {words: _compose(loader, config, words) for words in places}
     plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
-    with Sweep(plan, command=list(arguments)) as running:
+    with Sweep(plan, list(arguments), _report(list(composed.values()))) as running:
         returns = _launch(_launcher(context, task, config, frozen), running)
     running.raise_failures()
     return [[returns.get(p.overrides) or _completed(p, frozen) for p in batch] for batch in _batches(plan)]
@@ -42,6 +42,13 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
 
 def _planned(words: Words, place: Place, cfg: DictConfig) -> Planned:
     return Planned(words, door.to_run_config(cfg), place.experiment, frozenset(place.labels))
+
+
+def _report(composed: list[DictConfig]) -> dict[str, Any]:
+    """Return what an experiment's table shows; experiments that disagree have the usual one."""
+    options = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
+    agreed = all(option == options[0] for option in options)
+    return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}  # type: ignore[arg-type]
 
 
 def _batches(plan: Plan) -> list[list[Planned]]:

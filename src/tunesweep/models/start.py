@@ -73,8 +73,8 @@ def check_source(config: RunConfig, source: RunConfig) -> None:
         )
     if _drawn_otherwise(config, source):
         raise BadConfig(
-            f"{name} changed only some of the weights that seeds.init={source.seeds.init} drew: give both runs "
-            "the same seeds.init, or start from a run of method=full"
+            f"{name} changed only some of the weights that seeds.init={source.seeds.init} drew: give both "
+            "runs the same seeds.init, or start from a run of method=full"
         )
     if config.method.quantisation:
         raise BadConfig(
@@ -117,7 +117,8 @@ def _cut(config: RunConfig) -> tuple[object, ...] | None:
     dataset = config.dataset
     if dataset.folds is None and (dataset.test or dataset.folder):
         return None
-    return config.seeds.split, dataset.test_fraction, dataset.group, dataset.folds, dataset.fold
+    rows = dataset.group, sorted(dataset.label_names.items())
+    return config.seeds.split, dataset.test_fraction, dataset.folds, dataset.fold, rows
 
 
 def start_from(

@@ -33,6 +33,13 @@ class Plan:
         """Return how many points differ only in what their method ignores."""
         return len(self.points) - len(self.members)
 
+    def labels(self) -> dict[str, list[str]]:
+        """Return for every run the labels of the blocks that it stands in."""
+        found: dict[str, set[str]] = {run_id: set() for run_id in self.members}
+        for point in self.points:
+            found[point.run_id] |= point.labels
+        return {run_id: sorted(labels) for run_id, labels in found.items()}
+
     def stages(self) -> list[list[Planned]]:
         """Return what is to do in launches: each point after the one that it starts from."""
         return lineage.stages(self.todo)

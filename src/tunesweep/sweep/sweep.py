@@ -29,8 +29,8 @@ AGAIN = "the same command runs again what may succeed"
 class Sweep:
     """Writes down what a sweep consists of, and shows what came of it, however it ended."""
 
-    def __init__(self, plan: Plan, command: Sequence[str]) -> None:
-        self.plan, self.command = plan, list(command)
+    def __init__(self, plan: Plan, command: Sequence[str], options: Mapping[str, object]) -> None:
+        self.plan, self.command, self.options = plan, list(command), dict(options)  # the last for the report
         self.console = Console(stderr=True, highlight=False)
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -51,8 +51,9 @@ class Sweep:
 
     def _frozen(self) -> dict[str, object]:
         """Return the file of the sweep: its members with their frozen configs (R1)."""
+        labels = self.plan.labels()
         points = {
-            i: {"name": p.config.runtime.point.name, "config": asdict(p.config)}
+            i: {"name": p.config.runtime.point.name, "labels": labels[i], "config": asdict(p.config)}
             for i, p in self.plan.members.items()
         }
         return {
@@ -61,6 +62,7 @@ class Sweep:
             "command": self.command,
             "members": list(self.plan.members),
             "duplicates": self.plan.duplicates,
+            "report": self.options,
             "points": points,
         }
 
