@@ -34,4 +34,13 @@ FILES: dict[str, str | bytes] = {
     "pairs.jsonl": "".join(
         json.dumps({"premise": row, "hypothesis": "so", "label": row[0]}) + "\n" for row in ROWS
     ),
+    "votes.jsonl": "".join(
+        json.dumps({"prompt": f"p{n}", "a": f"one {n}", "b": f"two {n}", "winner": ("a", "b", "tie")[n % 3]})
+        + "\n"
+        for n in range(30)
+    ),
+    "told.csv": "prompt,answer\n" + "".join(f"add {n},{n + 1}\n" for n in range(20)),
+    "book.txt": "".join(f"Line {n} of a book.\n" for n in range(40)),
+    "sides.csv": "review,stars,held_out\n"
+    + "".join(f"{row},{('no', 'no', 'yes')[n % 3]}\n" for n, row in enumerate(ROWS)),
 }

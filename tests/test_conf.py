@@ -16,11 +16,17 @@ CONF = Path(__file__).parents[1] / "conf"
 GROUPS = ("model", "method", "lora", "dataset", "encoding", "readout", "train", "runtime")
 MEMBERS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 
+WRITTEN = ("wikitext2", "tiny_shakespeare", "alpaca", "dolly", "gsm8k")  # need a language-model head
+
 # What a member needs beside it, where the defaults do not do.
 BESIDE = {
     ("dataset", "files"): ["dataset.train=mine.csv"],
     ("dataset", "mnist"): ["dataset.folder=mnist"],
     ("dataset", "fashion_mnist"): ["dataset.folder=fashion_mnist"],
+    **{("dataset", name): ["model=smollm2_135m"] for name in WRITTEN},
+    ("encoding", "blocks"): ["dataset=wikitext2", "model=smollm2_135m"],
+    ("encoding", "instruction"): ["dataset=alpaca", "model=smollm2_135m"],
+    ("encoding", "preference"): ["dataset=preference"],
     ("encoding", "pair"): ["dataset=files", "dataset.train=mine.csv", "dataset.text_pair=other"],
     ("readout", "label_words"): ["model=smollm2_135m"],
 }
@@ -29,7 +35,7 @@ BESIDE = {
 def words(group: str, member: str) -> list[str]:
     path = CONF / group / f"{member}.yaml"
     found = [f"{group}={member}", *BESIDE.get((group, member), [])]
-    if group == "encoding" and member not in ("text", "pair"):
+    if group == "encoding" and member != "text" and (group, member) not in BESIDE:
         found.append("dataset=digits")
     if group == "model" and "family: vision" in path.read_text():
         found += ["dataset=digits", "method=full"]
@@ -83,3 +89,16 @@ def test_the_defaults_are_the_main_sweep_with_one_point(make_config: Make) -> No
 def test_a_data_set_of_images_picks_an_image_encoding(make_config: Make) -> None:
     assert make_config("dataset=digits").encoding["name"] == "pixels_rows"
     assert make_config("dataset=digits", "encoding=binary_flat").encoding["name"] == "binary_flat"
+
+
+def test_a_data_set_picks_what_its_task_needs(make_config: Make) -> None:
+    for dataset, encoding, readout in (
+        ("multi_nli", "pair", "head"),
+        ("wikitext2", "blocks", "generate"),
+        ("gsm8k", "instruction", "generate"),
+        ("preference", "preference", "head"),
+    ):
+        config = make_config(f"dataset={dataset}", "model=smollm2_135m")
+        assert (config.encoding["name"], config.readout.name) == (encoding, readout)
+    words = make_config("dataset=multi_nli", "readout=label_words", "encoding=text", "model=smollm2_135m")
+    assert (words.encoding["name"], words.readout.name) == ("text", "label_words")  # the command line has it

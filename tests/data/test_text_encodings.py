@@ -8,6 +8,8 @@ import pytest
 from image_encodings import spec
 
 from tunesweep.build import build
+from tunesweep.config import DatasetConfig
+from tunesweep.data.encodings.checks import misfit
 from tunesweep.errors import BadConfig, BadData
 
 
@@ -90,3 +92,27 @@ def test_an_example_of_another_shape_is_refused(name: str, example: Any, words: 
 def test_options_are_checked(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(BadConfig, match=words):
         made(name, **options)
+
+
+PAIR, THREE = {"text_pair": "b"}, {"responses": ["a", "b"]}
+FITS = {
+    "text": [{}],
+    "pair": [PAIR],
+    "instruction": [{}, PAIR, {"task": "instruction"}, {"task": "instruction", **PAIR}],
+    "preference": [THREE],
+    "blocks": [{"task": "language_modeling"}],
+}
+SHAPES = [{}, PAIR, THREE, {"task": "language_modeling"}]
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_planning_knows_which_encoding_reads_which_examples(name: str) -> None:
+    for options in [*SHAPES, *FITS[name]]:
+        found = misfit(made(name), DatasetConfig(name="mine", train="x", **options))
+        assert (found is None) == (options in FITS[name]), (options, found)
+
+
+def test_a_misfit_says_what_is_missing() -> None:
+    rows, text = DatasetConfig(name="mine", train="x", **PAIR), DatasetConfig(name="mine", train="x")
+    assert "encoding=text reads text, and dataset=mine gives text, b: set" in str(misfit(made("text"), rows))
+    assert "dataset=mine is made of rows" in str(misfit(made("blocks"), text))

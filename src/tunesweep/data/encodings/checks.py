@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from tunesweep.config import DatasetConfig
 from tunesweep.data.cutting import HOW
 from tunesweep.errors import BadConfig, BadData, require
 
@@ -56,3 +58,24 @@ def check_flag(key: str, value: object) -> None:
     """Refuse what is neither true nor false."""
     if not isinstance(value, bool):
         raise BadConfig(f"encoding.{key}={value} must be true or false")
+
+
+def misfit(encoding: Any, dataset: DatasetConfig) -> str | None:
+    """Return why an encoding of texts cannot read a data set's examples: known before any is read."""
+    running = dataset.task == "language_modeling"
+    if running != encoding.running:
+        kind = "a running text" if running else "made of rows"
+        remedy = "blocks" if running else "text, pair or preference"
+        return (
+            f"dataset={dataset.name} is {kind}, which encoding={encoding.name} does not read: "
+            f"use encoding={remedy}"
+        )
+    columns = [dataset.text, dataset.text_pair, *(dataset.responses or ())]
+    given = [str(column) for column in columns if column is not None]
+    if encoding.required <= len(given) <= len(encoding.fields):
+        return None
+    return (
+        f"encoding={encoding.name} reads {', '.join(encoding.fields)}, and dataset={dataset.name} gives "
+        f"{', '.join(given)}: set dataset.text_pair or dataset.responses, or use encoding=text, pair or "
+        "preference"
+    )

@@ -23,6 +23,8 @@ class _OfText:
 
     modality: ClassVar[Modality] = "text"
     fields: ClassVar[tuple[str, ...]] = ("text",)
+    required: ClassVar[int] = 1  # so many of the fields must be given
+    running: ClassVar[bool] = False  # whether it reads one running text, not rows
 
     name: str
     max_length: int = 128
@@ -56,6 +58,7 @@ class Pair(_OfText):
     """Two texts: left to the tokenizer to join, or joined by a text for one that has no separator token."""
 
     fields: ClassVar[tuple[str, ...]] = ("text", "text_pair")
+    required: ClassVar[int] = 2
     name: str = "pair"
     joiner: str | None = None
     cut: str = "tail"
@@ -117,6 +120,7 @@ class Preference(_OfText):
     """A prompt and two answers to it, of which one is preferred."""
 
     fields: ClassVar[tuple[str, ...]] = ("prompt", "response_a", "response_b")
+    required: ClassVar[int] = 3
     joined: ClassVar[bool] = True
     name: str = "preference"
     max_length: int = 512
@@ -138,6 +142,7 @@ class Preference(_OfText):
 class Blocks(_OfText):
     """Running text in blocks of one length: nothing is cut off."""
 
+    running: ClassVar[bool] = True
     template: ClassVar[str] = "{text}"
     joined: ClassVar[bool] = False
     cut: ClassVar[str] = "tail"
