@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from tunesweep.errors import BadConfig
 from tunesweep.models import backbone, sources
-from tunesweep.models.tokenizer import load_tokenizer
 from tunesweep.scoring import score
 from workplace import FEW, at_work, attached, learn, load
 
@@ -195,15 +193,3 @@ def test_a_head_for_other_classes_is_replaced(make_config, copied):
 def test_a_head_that_the_model_does_not_have_is_refused(make_config, head):
     with pytest.raises(BadConfig, match=r"model\.head"):
         load(make_config(f"model.head={head}", *FEW))
-
-
-def test_every_class_needs_a_word_of_its_own(make_config, cache):
-    config = make_config("readout=label_words", "model=minilm")
-    data: Any = SimpleNamespace(names=["fresh", "rotten"], tokenizer=load_tokenizer(config.model, cache))
-    assert len({tuple(ids) for ids in backbone.label_words(config, data)}) == 2
-    config.readout.words = {"fresh": "good"}
-    with pytest.raises(BadConfig, match="lacks a word for rotten"):
-        backbone.label_words(config, data)
-    config.readout.words = {"fresh": "good", "rotten": "GOOD"}  # this tokenizer lower-cases
-    with pytest.raises(BadConfig, match="differ from class to class"):
-        backbone.label_words(config, data)
