@@ -12,6 +12,7 @@ from tunesweep.config import RunConfig
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.identity import canonical, digest
 from tunesweep.methods import artefact
+from tunesweep.methods.switch import off
 from tunesweep.models.backbone import base_dtype
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen, score
@@ -59,9 +60,12 @@ def comparison(
     learned = found[task.metric] < low if task.higher else found[task.metric] > high
     compared: dict[str, Any] = {"before": found, "learned": bool(learned)}
     if config.dataset.train_classes:
-        on, off = scored.metrics["confusion"], found["confusion"]
-        names = task.data.names
-        compared["specialisation"] = specialisation.compare(on, off, names, config.dataset.train_classes)
+        compared["specialisation"] = specialisation.compare(
+            *(part["confusion"] for part in (scored.metrics, found)),
+            names=task.data.names,
+            trained=config.dataset.train_classes,
+            support={name: row["support"] for name, row in found["per_class"].items()},
+        )
     return compared
 
 
@@ -79,7 +83,7 @@ def switched_off(network: Readout, data: DataModule, config: RunConfig, task: Ta
     """Return what is said with the adapter switched off, where the base is another run's whole model."""
     if not config.model.init_from or (config.method.peft is None and config.method.layers is None):
         return None
-    with artefact.off(network):
+    with off(network):
         return task.probabilities(task.evaluate(network).seen)
 
 

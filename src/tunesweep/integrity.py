@@ -13,6 +13,7 @@ from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import IntegrityError
 from tunesweep.methods.attach import is_head
+from tunesweep.methods.names import bare
 from tunesweep.models.backbone import base_dtype, four_bit_layers
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import score
@@ -27,13 +28,7 @@ LIMITS = {"fp32": 1e-4, "bf16": 0.03}  # largest change in a label's probability
 
 def digests(network: nn.Module) -> dict[str, str]:
     """Return a hash of every parameter, by the name it had before a method wrapped it."""
-    return {_bare(name): _digest(parameter) for name, parameter in network.named_parameters()}
-
-
-def _bare(name: str) -> str:
-    for part in ("base_model.model.", ".base_layer", ".original_module"):
-        name = name.replace(part, "")
-    return name
+    return {bare(name, network): _digest(parameter) for name, parameter in network.named_parameters()}
 
 
 def _digest(tensor: torch.Tensor) -> str:
@@ -43,8 +38,8 @@ def _digest(tensor: torch.Tensor) -> str:
 
 def check_base(before: dict[str, str], network: nn.Module) -> int:
     """Fail unless every weight that is not trained is what it was to the bit; return how many there are."""
-    frozen = {_bare(n): p for n, p in network.named_parameters() if not p.requires_grad}
-    trained = {_bare(n) for n, p in network.named_parameters() if p.requires_grad}
+    frozen = {bare(n, network): p for n, p in network.named_parameters() if not p.requires_grad}
+    trained = {bare(n, network) for n, p in network.named_parameters() if p.requires_grad}
     lost = [name for name in before if name not in frozen and name not in trained]
     changed = [
         name for name, parameter in frozen.items() if name in before and _digest(parameter) != before[name]

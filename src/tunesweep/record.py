@@ -85,6 +85,8 @@ def draft(config: RunConfig) -> RunRecord:
     runtime["executor"] = point.executor
     if not point.uses_lora:
         del parts["lora"]
+    if not config.method.trained:
+        parts["train"] = {"precision": config.train.precision}
     return RunRecord(
         run_id=point.run_id,
         status="failed",

@@ -95,7 +95,10 @@ class TextCollator:
         Where an answer is written: answer_ids and answer_mask [batch, tokens of it]; of a running text:
         scored [batch], the number of last tokens that count.
         """
-        batch = {"input_ids": _padded(rows, "input_ids", self.pad), "attention_mask": _mask(rows, "input_ids")}
+        batch = {
+            "input_ids": _padded(rows, "input_ids", self.pad),
+            "attention_mask": _mask(rows, "input_ids"),
+        }
         if "token_type_ids" in rows[0]:
             batch["token_type_ids"] = _padded(rows, "token_type_ids", 0)
         if "answer_ids" in rows[0]:

@@ -29,7 +29,9 @@ class Prompt:
         """Return the filled template, and where each field stands in it: (number, start, end)."""
         values = dict(zip(self.names, (fields,) if isinstance(fields, str) else fields, strict=True))
         text, spans = "", []
-        for part in re.split(f"({'|'.join(re.escape('{' + name + '}') for name in self.names)})", self.template):
+        for part in re.split(
+            f"({'|'.join(re.escape('{' + name + '}') for name in self.names)})", self.template
+        ):
             name = part[1:-1]
             if part.startswith("{") and name in values:
                 spans.append((self.names.index(name), len(text), len(text) + len(values[name])))
@@ -56,7 +58,9 @@ def template(prompt: str | None, encoding: Any) -> tuple[str, tuple[str, ...]]:
 def in_chat(prompt: Prompt, tokenizer: Any, turns: Sequence[tuple[str, str]]) -> Prompt:
     """Return a prompt as the last user turn of the tokenizer's chat template, after solved examples."""
     if not getattr(tokenizer, "chat_template", None):
-        raise BadConfig("readout.chat=true, or encoding.chat, needs a chat template, and this tokenizer has none")
+        raise BadConfig(
+            "readout.chat=true, or encoding.chat, needs a chat template, and this tokenizer has none"
+        )
     messages = [
         message
         for question, answer in turns
@@ -111,7 +115,9 @@ class PromptCall:
         batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         fixed = [] if self.prompt.shots else self.opening(self.prompt.before)
         columns: dict[str, list[Any]] = {"input_ids": [], "truncated": []}
-        for number, (ids, offsets) in enumerate(zip(batch["input_ids"], batch["offset_mapping"], strict=True)):
+        for number, (ids, offsets) in enumerate(
+            zip(batch["input_ids"], batch["offset_mapping"], strict=True)
+        ):
             room = self.length - len(self.end) - len(fixed)
             kept = within(ids, positions(offsets, found[number][1]), room, self.cut)
             opening = fixed if befores is None else self.opening(befores[number])
@@ -142,4 +148,3 @@ def within(ids: Sequence[int], fields: Sequence[Sequence[int]], room: int, cut: 
         )
     kept = {place for field in fit(fields, budget, cut) for place in field}
     return [token for place, token in enumerate(ids) if place in kept or place not in movable]
-

@@ -10,8 +10,7 @@ import datasets
 import numpy as np
 
 from tunesweep.config import RunConfig
-from tunesweep.data import prompts, shots, tokens
-from tunesweep.data.blocks import scoring_windows, training_windows
+from tunesweep.data import blocks, prompts, shots, tokens
 from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.prompts import Prompt
 from tunesweep.errors import BadConfig
@@ -104,28 +103,38 @@ class Texts:
         found = shots.similar(self.splits.train, examples.inputs, wanted.k)
         return [self._solved(chosen).before for chosen in found]
 
+    def unscored(self, examples: Examples) -> list[blocks.Span]:
+        """Return the characters of a running text that no window scores."""
+        source = self._stream(examples)
+        return blocks.unscored(self._windows(source.ids, learnt=False), source)
+
     def _blocks(self, examples: Examples, learnt: bool) -> datasets.Dataset:
         """Return a running text as windows: whole blocks to learn from, all of it to score."""
-        encoding = self.encoding
-        settings = [tokens.COLUMNS, asdict(encoding), self.fingerprint, learnt, digest(list(examples.inputs))]
+        content = digest(list(examples.inputs))
+        settings = [tokens.COLUMNS, asdict(self.encoding), self.fingerprint, learnt, content]
         path = Path(self.config.runtime.cache) / "tokens" / f"{digest(settings)}.arrow"
         if not path.exists():
-            stream = self._stream(list(map(str, examples.inputs)))
-            cut = training_windows if learnt else scoring_windows
-            windows = cut(stream, encoding.max_length, *(() if learnt else (encoding.stride,)))
-            if not windows:
-                raise BadConfig(
-                    f"encoding.max_length={encoding.max_length} is longer than a split of {len(stream)} tokens: "
-                    "shorten it, or give more text"
-                )
+            windows = self._windows(self._stream(examples).ids, learnt)
             rows = datasets.Dataset.from_dict({"index": list(range(len(windows)))})
             tokens.write_rows(rows, lambda batch: _window_columns(windows, batch["index"]), [], path)
         return datasets.Dataset.from_file(str(path))
 
-    def _stream(self, documents: list[str]) -> list[int]:
-        begin = [self.tokenizer.bos_token_id] if self.encoding.bos else []
-        text = self.encoding.joiner.join(documents)
-        return [*begin, *self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+    def _windows(self, ids: list[int], learnt: bool) -> list[blocks.Window]:
+        length = self.encoding.max_length
+        if learnt:
+            windows = blocks.training_windows(ids, length)
+        else:
+            windows = blocks.scoring_windows(ids, length, self.encoding.stride)
+        if not windows:
+            raise BadConfig(
+                f"encoding.max_length={length} is longer than a split of {len(ids)} tokens: shorten it, or "
+                "give more text"
+            )
+        return windows
+
+    def _stream(self, examples: Examples) -> blocks.Stream:
+        begin = self.tokenizer.bos_token_id if self.encoding.bos else None
+        return blocks.stream(list(map(str, examples.inputs)), self.encoding.joiner, self.tokenizer, begin)
 
 
 def _window_columns(windows: list[Any], places: list[int]) -> dict[str, list[Any]]:

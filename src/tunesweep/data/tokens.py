@@ -89,7 +89,9 @@ def write_rows(rows: datasets.Dataset, call: Callable[[Rows], Rows], gone: list[
         raise StorageError(f"token ids cannot be written to {path.parent}: {reason}") from error
 
 
-def _call(texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | None) -> Callable[[Rows], Rows]:
+def _call(
+    texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | None
+) -> Callable[[Rows], Rows]:
     """Return what turns columns of fields into ids."""
     read = _reader(texts, encoding, tokenizer, prompt)
     longest = getattr(encoding, "max_answer", encoding.max_length)
@@ -105,7 +107,9 @@ def _call(texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | N
 
 def _fields(rows: Rows) -> list[Fields]:
     names = sorted(name for name in rows if name.startswith("field"))
-    return list(rows[names[0]]) if len(names) == 1 else list(zip(*(rows[name] for name in names), strict=True))
+    return (
+        list(rows[names[0]]) if len(names) == 1 else list(zip(*(rows[name] for name in names), strict=True))
+    )
 
 
 def _reader(texts: list[Fields], encoding: Any, tokenizer: Any, prompt: Prompt | None) -> Callable[..., Rows]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+NUMBER = 4  # columns that the number of a row takes where a table is in parts
 PLAIN_WIDTH = 100  # of a log or a pipe, which has no width of its own
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 # Said once above the table instead of in every row, in this order, where a terminal is too narrow.
@@ -166,18 +167,28 @@ def _print(console: Console, text: str, style: str | None = None) -> None:
 
 
 def layout(block: Block, width: int) -> tuple[list[str], list[list[Column]]]:
-    """Return what is said above a table, and the columns of its parts: two where one is too wide."""
+    """Return what is said above a table, and the columns of its parts: several where one is too wide."""
     lifted, shown = [], list(block.columns)
     for key in LIFTED:
-        cells = {column.cell(row) for column in shown if column.key == key for row in block.rows}
+        cells = {(c.header, c.cell(row)) for c in shown if c.key == key for row in block.rows}
         if len(cells) == 1 and _width(block, shown) > width:
-            lifted += [f"{key} {cell}" for cell in cells if cell != DASH]
+            lifted += [f"{header} {cell}" for header, cell in cells if cell != DASH]
             shown = [column for column in shown if column.key != key]
     if _width(block, shown) <= width:
         return lifted, [shown]
     keys = [column.key for column in shown]
-    cut = keys.index("adapter") if "adapter" in keys else (len(keys) + 1) // 2
-    return lifted, [shown[:cut], shown[cut:]]
+    cut = keys.index("adapter") if "adapter" in keys else 0
+    return lifted, [part for half in (shown[:cut], shown[cut:]) for part in _packed(block, half, width)]
+
+
+def _packed(block: Block, columns: list[Column], width: int) -> list[list[Column]]:
+    """Return columns in as few parts as fit, beside the number of the row."""
+    parts: list[list[Column]] = []
+    for column in columns:
+        if not parts or _width(block, [*parts[-1], column]) > width - NUMBER:
+            parts.append([])
+        parts[-1].append(column)
+    return parts
 
 
 def _width(block: Block, columns: list[Column]) -> int:

@@ -151,8 +151,8 @@ def _interval(value: object) -> tuple[float | None, float | None]:
 def _measured(record: RunRecord) -> tuple[str, ...] | None:
     """Return data, scored examples, labels and protocol (R15), or None where one of them is unknown."""
     data, protocol = record.data, record.metrics.get("protocol")
-    parts = (data.get("fingerprint"), data.get("scored_ids"), data.get("labels"), protocol)
-    if not all(parts):
+    parts = (data.get("fingerprint"), data.get("scored_ids"), protocol)
+    if not all(parts) or data.get("labels") is None:  # none at all, as of running text, is an answer
         return None
     labels = sorted(str(label) for label in data["labels"])
     return str(parts[0]), str(parts[1]), json.dumps(labels), json.dumps(protocol, sort_keys=True)

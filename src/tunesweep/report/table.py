@@ -122,6 +122,8 @@ def size(value: float) -> str:
 
 def _score(value: float) -> str:
     """Write shares to three decimals, and perplexities, which are above one, to two."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) > 1 else f"{value:.3f}"
 
 

@@ -33,8 +33,11 @@ class LanguageModeling(Written):
     def judge(self, scored: Scored, answers: Answers) -> Scored:
         """Return the perplexities; the text is its own answer."""
         nll, count = scored.seen["nll"], scored.seen["count"]
-        text = self.config.encoding["joiner"].join(map(str, self.data.splits.test.inputs))
-        found = {"n": len(nll)} | perplexity.token(nll, count) | perplexity.of_text(nll, count, text)
+        test, texts = self.data.splits.test, self.data.texts
+        assert texts is not None
+        text = self.data.encoding.joiner.join(map(str, test.inputs))
+        found = {"n": len(nll)} | perplexity.token(nll, count)
+        found |= perplexity.of_text(nll, count, text, texts.unscored(test))
         return Scored(found, {"nll": nll, "tokens": count}, scored.seen)
 
     def protocol(self) -> dict[str, Any]:

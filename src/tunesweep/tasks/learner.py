@@ -66,6 +66,10 @@ class Learner(pl.LightningModule):
             rate = self.config.train.lr
             raise Diverged(f"the loss is not finite at train.lr={rate}: lower the rate or set train.clip")
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the method add to gradients that are complete and not yet clipped."""
+        hooks.before_step(self.network, self.config)
+
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         """Take a step, after which some methods change themselves; the gradients are still there."""
         super().optimizer_step(*arguments, **named)
