@@ -111,10 +111,14 @@ def test_a_group_of_the_command_removes_its_keys_from_the_blocks() -> None:
     assert found == [f"method={method} lora=r16 experiment=main_sweep" for method in ("lora", "qlora")]
 
 
-def test_two_experiments_are_united(command: CommandLine) -> None:
-    out = command("experiment=main_sweep,digits_encodings", "scale=small", "method=lora", "lora.r=4")
-    assert [config.dataset.name for config in out.ran] == ["reviews"] + ["digits"] * 8
-    assert len({config.encoding["name"] for config in out.ran}) == 9
+def test_two_experiments_are_united(command: CommandLine, experiment: Write) -> None:
+    experiment(
+        "defaults: [{override /dataset: digits}]\n"
+        "blocks: ${scales.${scale}}\nscales: {small: [['encoding=binary_flat,binary_rows']]}"
+    )
+    out = command("experiment=main_sweep,mine", "scale=small", "method=lora", "lora.r=4")
+    assert [config.dataset.name for config in out.ran] == ["reviews", "digits", "digits"]
+    assert [config.encoding["name"] for config in out.ran] == ["text", "binary_flat", "binary_rows"]
 
 
 def test_blocks_are_united_and_a_shared_point_is_one(experiment: Write) -> None:
