@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,15 @@ from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+MULTIRUN = Path("multirun")
+StoreOption = Annotated[Path, typer.Option(help="Folder of the runs.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Rows of which it holds: method=lora,qlora or train.epochs=2."),
+]
 
 
 @contextmanager
@@ -38,13 +47,8 @@ def main(context: typer.Context) -> None:
 def report(
     sweep: Annotated[str | None, typer.Option(help="Id of a sweep; the last one if absent.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="Rows of which it holds: method=lora,qlora or train.epochs=2."
-        ),
-    ] = None,
-    store: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("multirun"),
+    where: WhereOption = None,
+    store: StoreOption = MULTIRUN,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all columns as JSON, write nothing.")
     ] = False,
@@ -63,19 +67,170 @@ def report(
 
 @app.command()
 def verify(
-    run_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="RUN_ID", help="Runs; those of the last sweep if absent.")
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN", help="Ids; with --rescore also exported folders. Last sweep if absent."
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
-    store: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("multirun"),
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="Load the weights, score the test split again, and compare.")
+    ] = False,
+    store: StoreOption = MULTIRUN,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Check that the files of finished runs are there, and unchanged since they were written."""
+    """Check that the files of finished runs are unchanged, or that they still give the recorded results."""
     from tunesweep.verify import verify
 
     with _one_sentence():
-        verdict = verify(Store(store), run_ids or (), everything)
-        for problem in verdict.problems:
-            typer.echo(f"tunesweep: {problem}", err=True)
-        if verdict.problems:
-            raise typer.Exit(1)
+        if rescore:
+            _rescore(Store(store), runs or [], everything, device)
+            return
+        verdict = verify(Store(store), runs or (), everything)
+        _tell(verdict.problems)
         typer.echo(f"ok: {verdict.files} files of {verdict.runs} finished runs are as they were written")
+
+
+def _rescore(store: Store, runs: list[str], everything: bool, device: str) -> None:
+    from tunesweep.serving.again import rescore_all
+
+    problems = []
+    for sentence, is_problem in rescore_all(store, runs, everything, device):
+        if is_problem:
+            problems.append(sentence)
+        else:
+            typer.echo(sentence)
+    _tell(problems)
+
+
+def _tell(problems: list[str]) -> None:
+    """Print problems, and leave with status 1 if there are any."""
+    for problem in problems:
+        typer.echo(f"tunesweep: {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    *,
+    what: Annotated[
+        str | None, typer.Option(help="adapter, merged or both; all that the method has, if absent.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder; exports/RUN of the store if absent.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
+    store: StoreOption = MULTIRUN,
+    device: DeviceOption = "auto",
+) -> None:
+    """Write a run's adapter, or the whole model it makes in bf16, as Hugging Face has them, with a card."""
+    from tunesweep.serving.export import export
+
+    with _one_sentence():
+        done = export(Store(store), run, what=what, to=to, force=force, device=device)
+        for kind, folder in done.folders.items():
+            typer.echo(f"{kind}: {folder}")
+        for note in [*done.notes, *done.sentences()]:
+            typer.echo(note)
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    file: Annotated[Path, typer.Argument(help="Examples in the columns of the run's data set, unlabelled.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="File: .csv, .tsv, .jsonl or .parquet; printed as CSV if absent.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=SOURCE,...", help="As in 'id,label=prediction,p_fresh=p:fresh'; all if absent."
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column that names the rows; their numbers from 0 if absent.")
+    ] = None,
+    store: StoreOption = MULTIRUN,
+    device: DeviceOption = "auto",
+) -> None:
+    """Predict new, unlabelled examples, in the order of the file."""
+    from tunesweep.serving import submission
+
+    with _one_sentence():
+        wanted = submission.parse(columns)
+        submission.check_name(out)
+        from tunesweep.serving.predict import predict
+
+        found = predict(Store(store), run, file, columns=wanted, id_column=id_column, device=device)
+        _write(found, out)
+
+
+def _write(frame: dict[str, list[Any]], out: Path | None) -> None:
+    from tunesweep.serving import submission
+
+    if out is None:
+        typer.echo(submission.as_csv(frame), nl=False)
+        return
+    submission.save(frame, out)
+    typer.echo(f"{len(next(iter(frame.values()))):,} rows: {out}")
+
+
+@app.command()
+def folds(
+    sweep: Annotated[str | None, typer.Argument(help="Id of a sweep; the last one if absent.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the joined predictions.")] = None,
+    where: WhereOption = None,
+    store: StoreOption = MULTIRUN,
+) -> None:
+    """Join the predictions of a cross-validation, one row an example, and print their score."""
+    from tunesweep.serving import submission
+    from tunesweep.serving.folds import out_of_fold
+
+    with _one_sentence():
+        submission.check_name(out)
+        found = out_of_fold(Store(store), sweep, where or ())
+        if out is not None:
+            _write(found.frame, out)
+        typer.echo(found.sentence())
+
+
+@app.command()
+def serving(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Two adapters of one base or more; the last sweep's if absent."),
+    ] = None,
+    store: StoreOption = MULTIRUN,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON, write nothing.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure N whole models against one base with N adapters: disk, memory, change of task."""
+    from tunesweep.serving import comparison
+
+    with _one_sentence():
+        found = comparison.compare(Store(store), runs or (), device)
+        if as_json:
+            typer.echo(found.as_json())
+            return
+        from tunesweep.report.render import terminal
+
+        terminal().print(comparison.as_table(found))
+        typer.echo(f"Written: {comparison.save(found, Store(store))}")
+
+
+@app.command()
+def methods(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Every combination, with why it cannot be.")
+    ] = False,
+    config_dir: Annotated[
+        Path | None, typer.Option(help="Folder with a folder method/ of one's own.")
+    ] = None,
+) -> None:
+    """Print which method goes with which kind of model and readout, what it keeps and whether it merges."""
+    from tunesweep.commands.methods import show
+
+    with _one_sentence():
+        typer.echo(show(as_json, config_dir))

@@ -26,21 +26,22 @@ class Verdict:
 
 def verify(store: Store, run_ids: Sequence[str] = (), everything: bool = False) -> Verdict:
     """Compare the files of finished runs with their records: of these ids, of all, or of the last sweep."""
-    runs = [record for record in _chosen(store, run_ids, everything) if not record.failed]
-    problems = [problem for record in runs for problem in _problems(store, record)]
+    runs = chosen(store, run_ids, everything)
+    found = [problem for record in runs for problem in problems(store, record)]
     files = sum(len(_files(record)) for record in runs)
-    return Verdict(len(runs), files, [*store.problems, *problems])
+    return Verdict(len(runs), files, [*store.problems, *found])
 
 
-def _chosen(store: Store, run_ids: Sequence[str], everything: bool) -> list[RunRecord]:
+def chosen(store: Store, run_ids: Sequence[str], everything: bool) -> list[RunRecord]:
+    """Return the finished runs among these ids, in the whole store, or in the last sweep."""
     if run_ids and everything:
         raise BadConfig(f"--all and {' '.join(run_ids)} exclude each other: give one of them")
     if run_ids:
         return [_named(store, run_id) for run_id in run_ids]
     if everything:
-        return store.records()
+        return [record for record in store.records() if not record.failed]
     found = (store.get(run_id) for run_id in find_sweep(store)[1]["members"])
-    return [record for record in found if record]
+    return [record for record in found if record and not record.failed]
 
 
 def _named(store: Store, run_id: str) -> RunRecord:
@@ -62,20 +63,25 @@ def _leaves(path: object) -> bool:
     return not isinstance(path, str) or PurePath(path).is_absolute() or ".." in PurePath(path).parts
 
 
-def _problems(store: Store, record: RunRecord) -> Iterator[str]:
-    """Yield a sentence for each file, or whole artefact, that is gone or changed."""
-    files = _files(record)
+def problems(store: Store, record: RunRecord, below: str = "") -> Iterator[str]:
+    """Yield a sentence for each file, or whole artefact, that is gone or changed; of one folder if named."""
+    files = {path: digest for path, digest in _files(record).items() if _within(path, below)}
     if not files:
         yield f"run {record.run_id} names no files to compare with: {AGAIN}"
     if odd := [path for path in (*files, *record.artefacts.values()) if _leaves(path)]:
         yield f"run {record.run_id} names {odd[0]!r}, which is no path below {store.root}: {AGAIN}"
         return
-    gone = {kind: path for kind, path in record.artefacts.items() if not (store.root / path).exists()}
+    wanted = {kind: path for kind, path in record.artefacts.items() if _within(path, below)}
+    gone = {kind: path for kind, path in wanted.items() if not (store.root / path).exists()}
     for kind, path in gone.items():
         yield f"the {kind} of run {record.run_id} is gone: {store.root / path} does not exist; {AGAIN}"
     for path, digest in files.items():
         if not any(PurePath(path).is_relative_to(whole) for whole in gone.values()):
             yield from _compare(store, record, path, digest)
+
+
+def _within(path: str, folder: str) -> bool:
+    return not folder or PurePath(path).is_relative_to(folder)
 
 
 def _compare(store: Store, record: RunRecord, path: str, digest: str) -> Iterator[str]:
