@@ -8,6 +8,7 @@ from tunesweep.build import build, check_target
 from tunesweep.capabilities.cells import Cell, traits
 from tunesweep.capabilities.rules import why_not
 from tunesweep.config import RunConfig
+from tunesweep.data.encodings.checks import misfit
 from tunesweep.errors import BadConfig
 from tunesweep.methods import hooks, options
 from tunesweep.models import sources
@@ -22,8 +23,9 @@ def problems(config: RunConfig) -> Iterator[str]:
     _check_method(config)
     if reason := why_not(cell_of(config)):
         yield reason
+    else:
+        yield from _language_head_problems(config)
     yield from _task_problems(config)
-    yield from _language_head_problems(config)
     yield from _encoding_problems(config)
     yield from _size_problems(config)
 
@@ -106,10 +108,8 @@ def _encoding_problems(config: RunConfig) -> Iterator[str]:
             f"encoding={name} writes {wanted}s, and dataset={config.dataset.name} is made of "
             f"{config.dataset.modality}s: use encoding={remedy}"
         )
-    elif name == "pair" and not config.dataset.text_pair:
-        yield "encoding=pair needs a second text: name its column, dataset.text_pair=COLUMN"
-    elif name == "text" and config.dataset.text_pair:
-        yield f"dataset.text_pair={config.dataset.text_pair} is not read by encoding=text: use encoding=pair"
+    elif wanted == "text" and (problem := misfit(encoding, config.dataset)):
+        yield problem
     yield from _length_problems(config, encoding.max_length)
 
 

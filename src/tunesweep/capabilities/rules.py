@@ -57,6 +57,11 @@ _VISION = (
         remedy="use method=full",
     ),
     Rule(
+        where={"family": ("vision",), "method": ("layers",)},
+        because="{method} stands behind attention and feed-forward blocks, and {model} has none",
+        remedy="use method=full, or method=lora from a run with model.init_from=RUN",
+    ),
+    Rule(
         where={"family": ("vision",)},
         unless={"method": ("every_weight",), "model": ("started",)},
         because="{method} adapts trained weights, and {model} starts from none",
