@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from tunesweep.config import RunConfig
 from tunesweep.errors import IntegrityError
@@ -62,15 +64,23 @@ def load(network: Readout, config: RunConfig, folder: Path) -> None:
             )
         restore(network, state)
         return
-    from peft import PeftModel
-
     try:
-        network.body = PeftModel.from_pretrained(network.body, str(folder))
+        network.body = _wrapped(network.body, folder)
         virtual.settle(network.body)
         if network.head is not None:
             network.head.load_state_dict(load_file(str(folder / HEAD)))
     except (KeyError, RuntimeError) as error:  # PEFT and torch on a tensor that is not in the file
         raise IntegrityError(f"{folder} does not hold all that was trained: {error}") from error
+
+
+def _wrapped(body: nn.Module, folder: Path) -> nn.Module:
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # AdaLoRA's ranks are of its own kind, which PEFT reads, and yet warns of.
+        warnings.filterwarnings("ignore", message="The following rank_pattern keys did not match")
+        found: nn.Module = PeftModel.from_pretrained(body, str(folder))
+    return found
 
 
 def size(folder: Path) -> int:

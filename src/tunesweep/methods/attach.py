@@ -50,7 +50,8 @@ def is_head(name: str, config: RunConfig) -> bool:
         return False
     # Virtual tokens stand beside the model, layers in it: PEFT's wrapper adds one name or two.
     return any(
-        re.match(rf"body\.(base_model\.(model\.)?)?{re.escape(head)}\.", name) for head in config.model.head
+        re.match(rf"body\.(base_model\.(model\.)?)?{re.escape(head)}\.", name)
+        for head in peft_model.heads(config)
     )
 
 

@@ -70,6 +70,8 @@ class AdaLora(Hook):
         tuner = _tuner(network)
         singular = {n: p for n, p in tuner.model.named_parameters() if ".lora_E." in n}
         pattern = {name: (values != 0).flatten().tolist() for name, values in singular.items()}
+        for kept in pattern.values():
+            kept[0] = kept[0] or not any(kept)  # a layer without any rank keeps one of zero: PEFT wants some
         tuner.peft_config["default"].rank_pattern = pattern
 
 

@@ -23,15 +23,35 @@ def merged(network: Readout) -> Readout:
             "an adapter is not merged into 4-bit weights, which would undo most of its training: "
             "build the network with method.quantisation=null, load the artefact, and merge that"
         )
-    _refuse_separate(network)
-    if hasattr(network.body, "merge_and_unload"):
-        for layer in _adapted_base_layers(network.body):
-            layer.float()
-        network.body = network.body.merge_and_unload(safe_merge=True)  # type: ignore[operator]
+    absorb(network)
     # Parameters alone: rotary frequencies and other buffers need their 32 bits.
     for parameter in network.parameters():
         parameter.data = parameter.data.to(torch.bfloat16)
     return network
+
+
+def absorb(network: Readout) -> None:
+    """Make the adapter part of the base's weights, and its head the base's own, in place.
+
+    Layers that an adapter changed are in 32 bits afterwards, all others as they were.
+    """
+    _refuse_separate(network)
+    if not hasattr(network.body, "merge_and_unload"):
+        return
+    for layer in _adapted_base_layers(network.body):
+        layer.float()
+    _unwrap_heads(network.body)
+    network.body = network.body.merge_and_unload(safe_merge=True)  # type: ignore[operator]
+
+
+def _unwrap_heads(body: nn.Module) -> None:
+    """Put trained heads in their places; PEFT does it too, but not for all methods where they have parts."""
+    from peft.utils import ModulesToSaveWrapper
+
+    heads = {name: m for name, m in body.named_modules() if isinstance(m, ModulesToSaveWrapper)}
+    for name, head in heads.items():
+        owner, _, own = name.rpartition(".")
+        setattr(body.get_submodule(owner), own, head.modules_to_save[head.active_adapter])
 
 
 def _refuse_separate(network: Readout) -> None:

@@ -43,10 +43,19 @@ def task_type(config: RunConfig) -> str | None:
 
 def _arguments(config: RunConfig) -> dict[str, Any]:
     arguments: dict[str, Any] = {"task_type": task_type(config)}
-    if config.readout.name == "head" and config.model.head:
-        # By name: PEFT guesses some, and misses others.
-        arguments["modules_to_save"] = list(config.model.head)
+    if config.readout.name == "head" and (new := heads(config)):
+        arguments["modules_to_save"] = new  # by name: PEFT guesses some, and misses others
     return arguments
+
+
+def heads(config: RunConfig) -> list[str]:
+    """Return the modules of the head that are trained whole.
+
+    Where a run has trained the head already, an adapter that names it adapts it like any other layer.
+    """
+    adapted = (config.method.peft or {}).get("target_modules") or ()
+    named = adapted if config.model.init_from and not isinstance(adapted, str) else ()
+    return [name for name in config.model.head if name not in named]
 
 
 def build_peft(spec: dict[str, Any], arguments: dict[str, Any]) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from torch import nn
 
 from tunesweep.errors import BadConfig
+from tunesweep.methods import virtual
 from tunesweep.methods.bottleneck import Adapted, adapted
 from tunesweep.models.readouts import Readout
 
@@ -23,10 +25,24 @@ def off(network: Readout) -> Iterator[None]:
         )
     with ExitStack() as stack:
         if has_peft:
-            stack.enter_context(network.body.disable_adapter())  # type: ignore[operator]
+            stack.enter_context(_base_alone(network.body))
             stack.enter_context(_own_heads(network.body))
         stack.enter_context(_bypassed(layers))
         yield
+
+
+@contextmanager
+def _base_alone(body: Any) -> Iterator[None]:
+    """Do what PEFT's `disable_adapter` does; with virtual tokens it fails on models that cannot write."""
+    if not virtual.count(body):
+        with body.disable_adapter():
+            yield
+        return
+    body.forward = body.base_model.forward
+    try:
+        yield
+    finally:
+        del body.forward  # the class's own again
 
 
 @contextmanager

@@ -55,8 +55,6 @@ def _classifier(parent: Any) -> Any:
 
         def forward(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Any) -> Any:
             """Return the output of the base model at each row's last real token."""
-            if self._adapters_disabled:
-                return self.base_model(input_ids=input_ids, attention_mask=attention_mask, **inputs)
             prompts = self.get_prompt(batch_size=len(input_ids))
             embedded = self.word_embeddings(input_ids)
             embedded = torch.cat((prompts.to(embedded.dtype), embedded), dim=1)
