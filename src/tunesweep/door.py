@@ -111,8 +111,12 @@ def settle(config: RunConfig) -> RunConfig:
 
 
 def localised(dataset: DatasetConfig) -> DatasetConfig:
-    """Return the data set as its local copies are, where `dataset.path` names their folder."""
-    if dataset.path is None:
+    """Return the data set as its local copies are, where `dataset.path` names their folder.
+
+    A file that was given by hand comes before a local copy.
+    """
+    by_hand = [place for place in (getattr(dataset, split) for split in SPLITS) if place]
+    if dataset.path is None or not all(place.startswith("hub:") for place in by_hand):
         return dataset
     folder = Path(dataset.path)
     places = {split: str(folder / name) for split, name in dataset.files.items()}

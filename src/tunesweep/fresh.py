@@ -16,6 +16,7 @@ from tunesweep.methods.switch import off
 from tunesweep.models.backbone import base_dtype
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen, score
+from tunesweep.stats import wilson
 from tunesweep.tasks.task import Scored, Task
 
 if TYPE_CHECKING:
@@ -56,17 +57,24 @@ def comparison(
 ) -> dict[str, Any]:
     """Return the score before training, whether the row is better by more than its 95 % interval, and more."""
     found = task.judge(bare, answers).metrics
-    low, high = scored.metrics["interval"]
-    learned = found[task.metric] < low if task.higher else found[task.metric] > high
-    compared: dict[str, Any] = {"before": found, "learned": bool(learned)}
+    compared: dict[str, Any] = {"before": found}
+    if interval := scored.metrics.get("interval"):  # of one window there is none
+        low, high = interval
+        compared["learned"] = bool(found[task.metric] < low if task.higher else found[task.metric] > high)
     if config.dataset.train_classes:
-        compared["specialisation"] = specialisation.compare(
-            *(part["confusion"] for part in (scored.metrics, found)),
-            names=task.data.names,
-            trained=config.dataset.train_classes,
-            support={name: row["support"] for name, row in found["per_class"].items()},
-        )
+        compared |= _specialisation(scored.metrics, found, task.data.names, config.dataset.train_classes)
     return compared
+
+
+def _specialisation(
+    on: dict[str, Any], off: dict[str, Any], names: list[str], trained: list[str]
+) -> dict[str, Any]:
+    """Return what training on some classes alone did; whether it learned is asked of these classes."""
+    support = {name: row["support"] for name, row in off["per_class"].items()}
+    figures = specialisation.compare(on["confusion"], off["confusion"], names, trained, support)
+    n = round(sum(support[name] for name in trained))
+    low = wilson(n - figures["errors"], n)[0]
+    return {"specialisation": figures, "learned": bool(1 - figures["errors_off"] / n < low)}
 
 
 def sample(data: DataModule, config: RunConfig) -> Any:

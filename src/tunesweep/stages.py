@@ -72,7 +72,8 @@ class Workplace:
         config = config or self.config
         network = build_network(config, self.data, self.device)
         if config.model.init_from:
-            start_from(network, config, self.store)
+            notes = start_from(network, config, self.store, self.data.names)
+            self.record.warnings += [note for note in notes if note not in self.record.warnings]
         return network.to(self.device)
 
 

@@ -32,6 +32,8 @@ class ModelConfig:
     width: int | None = None  # narrowest layer an adapter may sit on; used where no config.json is at hand
     max_length: int | None = None  # longest input in tokens; null: no limit known
     pad: str | None = None  # PAD token; null picks one that is not the end-of-text token
+    end: str | None = None  # token that ends an answer, where the tokenizer has no end-of-text token
+    past_key_values: bool = True  # whether its attention takes keys and values beforehand, as of a prefix
     pooling: str = "cls"  # what `readout.pooling=auto` means
     hidden: list[int] = field(default_factory=list)  # layer widths of a built-in reference model
     trust_remote_code: bool = False

@@ -112,7 +112,9 @@ class PromptCall:
         """
         found = [self.prompt.content(fields) for fields in rows]
         texts = [text + self.prompt.after for text, _ in found]
-        batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        batch = self.tokenizer(
+            texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
         fixed = [] if self.prompt.shots else self.opening(self.prompt.before)
         columns: dict[str, list[Any]] = {"input_ids": [], "truncated": []}
         for number, (ids, offsets) in enumerate(

@@ -63,9 +63,9 @@ class Texts:
 
     def _bare(self) -> Prompt | None:
         """Return the prompt of one example; None where the tokenizer alone joins what is read."""
-        readout, many = self.config.readout, len(getattr(self.encoding, "fields", ("text",))) > 2
-        task = self.config.dataset.task
-        if task == "language_modeling" or not (readout.prompted or many):
+        readout, task = self.config.readout, self.config.dataset.task
+        joined = getattr(self.encoding, "joined", False)  # by its own template, not by the tokenizer
+        if task == "language_modeling" or not (readout.prompted or joined):
             return None
         asked = readout.prompt if readout.prompted and task == "classification" else None
         bare = Prompt(*prompts.template(asked, self.encoding))

@@ -114,9 +114,14 @@ class Row:
 
 
 def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return what is trained, in percent of all parameters."""
-    trainable, total = numbers["trainable"], numbers["total"]
-    return {"share": 100 * trainable / total if trainable is not None and total else None}
+    """Return what is trained in percent of all parameters, and the adapter in percent of its base."""
+    trainable, total, adapter = numbers["trainable"], numbers["total"], numbers["adapter"]
+    known = trainable is not None and total
+    base = total - adapter if known and adapter is not None else 0
+    return {
+        "share": 100 * trainable / total if known else None,
+        "base_share": 100 * adapter / base if base > (adapter or 0) else None,
+    }
 
 
 def _training(numbers: Mapping[str, Any], record: RunRecord) -> dict[str, float | None]:

@@ -198,6 +198,7 @@ ON_REQUEST = (
     Column("peak_memory_bytes", "peak memory", size),
     Column("trainable", "trainable", count),
     Column("total", "parameters", count),
+    Column("base_share", "% of the base", significant, "% of\nbase"),
     Column("tokens_per_s", "tokens/s", significant),
 )
 

@@ -11,18 +11,28 @@ from tunesweep.config import SPLITS, RunConfig
 from tunesweep.models import sources
 from tunesweep.record import RunRecord
 from tunesweep.report.rows import flatten
-from tunesweep.serving.reproduce import command
 
 
-def card(record: RunRecord, config: RunConfig, kind: str, code: str, export: Mapping[str, Any]) -> str:
-    """Return README.md; `export` is what was measured after a merge, `code` the lines that load."""
+def card(
+    record: RunRecord,
+    config: RunConfig,
+    kind: str,
+    *,
+    code: str,
+    made: tuple[str, bool],
+    export: Mapping[str, Any],
+) -> str:
+    """Return README.md.
+
+    `code`: the lines that load; `made`: see `reproduce.command`; `export`: what was measured after a merge.
+    """
     sections = {
         f"{config.method.name} on {config.model.name}, {config.dataset.name}": _what(record, config, kind),
         "Scores": _scores(record, export),
         "Loading": _loading(config, kind, code),
         "Data": _data(record, config),
         "Training": _training(record, config),
-        "Made again": _reproduce(record),
+        "Made again": _reproduce(record, *made),
         "Checks": _checks(record),
     }
     parts = [f"{'#' if first else '##'} {title}\n\n{text}" for (title, text), first in _numbered(sections)]
@@ -144,10 +154,9 @@ def _training(record: RunRecord, config: RunConfig) -> str:
     return "; ".join(parts) + "."
 
 
-def _reproduce(record: RunRecord) -> str:
+def _reproduce(record: RunRecord, line: str, shortened: bool) -> str:
     git = record.provenance.get("git") or {}
     commit = f" at commit {git['commit'][:12]}{' (changed)' if git.get('dirty') else ''}" if git else ""
-    line, shortened = command(record)
     note = " Files are named without their folders." if shortened else ""
     return f"tunesweep{commit}, run `{record.run_id}`.{note}\n\n```bash\n{line}\n```"
 

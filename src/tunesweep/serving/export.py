@@ -14,7 +14,7 @@ from typing import Any
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig, BadData, StorageError, require
 from tunesweep.record import RunRecord
-from tunesweep.serving import card, loading, merge_score, snippets
+from tunesweep.serving import card, loading, merge_score, reproduce, snippets
 from tunesweep.serving.examples import NewExamples, without_rows
 from tunesweep.silence import quiet_libraries
 from tunesweep.store import Store
@@ -68,9 +68,11 @@ def export(
             WRITE[kind](store, config, data, source, place)
         if MERGED in places:
             _measure(store, record, config, places[MERGED], done)
+        made = reproduce.command(record)
         for kind, place in places.items():
             code = snippets.lines(config, kind, list(data.names), snippets.reading(config, data))
-            text = card.card(record, config, kind, code, done.figures if kind == MERGED else {})
+            figures = done.figures if kind == MERGED else {}
+            text = card.card(record, config, kind, code=code, made=made, export=figures)
             (place / "README.md").write_text(text, "utf-8")
             (place / MARK).write_text(json.dumps({"run_id": record.run_id, "kind": kind}), "utf-8")
     target = to or store.root / "exports" / record.run_id

@@ -6,7 +6,6 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tunesweep.errors import BadConfig, BadData
 from tunesweep.record import RunRecord
@@ -123,5 +122,5 @@ def _check_ids(frame: Frame) -> None:
 
 
 def _accuracy(part: Frame) -> float:
-    pairs: list[tuple[Any, Any]] = list(zip(part["label"], part["prediction"], strict=True))
-    return sum(one == other for one, other in pairs) / len(pairs)
+    right = [bool(one == other) for one, other in zip(part["label"], part["prediction"], strict=True)]
+    return sum(right) / len(right)

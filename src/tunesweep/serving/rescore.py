@@ -150,7 +150,7 @@ def largest_change(stored: dict[str, list[Any]], now: dict[str, Any], run_id: st
                 f"{OTHER.format(run_id)}: {len(odd)} of {len(stored[name])} values of '{name}' differ, "
                 f"example {stored['id'][odd[0]]} first"
             )
-    numbers = sure or [name for name in now if name not in SAME]
+    numbers = sure or [name for name in now if name not in (*SAME, "id")]
     return max((_change(stored[name], now[name]) for name in numbers), default=0.0)
 
 

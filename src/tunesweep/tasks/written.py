@@ -110,6 +110,7 @@ class Instruction(Written):
             "metric": self.metric,
             "perplexity": "tokens of the reference answer and END, given the prompt",
             "tokenizer": self.config.runtime.point.model_fingerprint,
+            "texts": text_metrics.signatures(),
         }
 
 
