@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from serving.conftest import FEW, point
+from serving.test_predict import BERT, LOUD
 from tunesweep.data import readers
 from tunesweep.models import sources
 from tunesweep.models.random_models import drawn
@@ -22,11 +23,8 @@ from tunesweep.serving import loading
 from tunesweep.store import Store
 
 ALONE = Path(__file__).parent / "alone.py"
-BERT, LLAMA, T5 = (
-    ("model=random_bert", "model.head=[bert.pooler,classifier]"),
-    ("model=random_llama",),
-    ("model=random_t5",),
-)
+LLAMA = ("model=random_llama", LOUD)
+T5 = ("model=random_t5", "+model.architecture.initializer_factor=2.0")
 FAST = {
     "peft and merged, head": (*BERT, "method=lora"),
     "safetensors, layers and head of ours": (*BERT, "method=bottleneck", "readout=linear"),
@@ -65,6 +63,7 @@ class Job:
         assert result.exit_code == 0, f"{name}: {result.stderr}"
         places = [to] if (to / "README.md").exists() else sorted(to.iterdir())
         self.places = {json.loads((place / "tunesweep.json").read_text())["kind"]: place for place in places}
+        self.figures = shelf.get(record.run_id).integrity.get("merge", {}).get("export", {})
         self.record, self.config = record, loading.config_of(shelf, record)
         self.stored = pd.read_parquet(shelf.root / record.artefacts["predictions"])
         self.texts, self.base = texts_of(self.config), base_of(self.config, cache)
@@ -78,16 +77,16 @@ class Job:
         assert "error" not in answer, f"{self.name}, {kind}: {answer.get('error')}"
         if "text" in self.stored:
             wrong = [a != b for a, b in zip(answer["results"], self.stored["text"], strict=True)]
-            assert sum(wrong) <= (0 if kind == "adapter" else len(wrong) // 4), f"{self.name}, {kind}"
+            assert sum(wrong) == (self.figures["changed"] if kind == "merged" else 0), f"{self.name}, {kind}"
             return
         said = np.array(answer["results"])
         written = self.stored[[f"p:{name}" for name in self.record.data["labels"]]].to_numpy()
-        # bf16 has eight bits of mantissa; bitsandbytes computes in bf16 where the CPU can.
-        exact = kind == "adapter" and not self.config.method.quantisation
-        np.testing.assert_allclose(
-            said, written, atol=2e-4 if exact else 2e-2, err_msg=f"{self.name}, {kind}"
-        )
-        assert written.std(axis=0).max() > 1e-5, self.name  # a network that says one thing proves nothing
+        change = np.abs(said - written).max()
+        if kind == "merged":  # rounding to bf16 has been measured, and is all that may differ
+            assert change == pytest.approx(self.figures["probability_change"], abs=2e-4), self.name
+        else:  # bitsandbytes computes in bf16 where the CPU can
+            assert change < (2e-2 if self.config.method.quantisation else 2e-4), self.name
+        assert written.std(axis=0).max() > 5e-3, self.name  # a network that says one thing proves nothing
 
 
 def texts_of(config: Any) -> list[Any]:
