@@ -73,11 +73,15 @@ LANGUAGE = {
 @cache
 def composed(method: str, family: str, *words: str) -> RunConfig:
     """Return the shipped YAML of a method, on a model whose layers have the names of the tiny one's."""
+    extra = ["dataset=digits"] * (family == "vision")
+    return composed_for(method, MODELS[family], "lora.r=1", "train.precision=fp32", *extra, *words)
+
+
+def composed_for(method: str, model: str, *words: str) -> RunConfig:
+    """Return a point as the command line would."""
     GlobalHydra.instance().clear()
-    overrides = [f"method={method}", f"model={MODELS[family]}", "lora.r=1", "train.precision=fp32"]
-    overrides += ["dataset=digits"] * (family == "vision")
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=[*overrides, *words])
+        cfg = compose("config", overrides=[f"method={method}", f"model={model}", *words])
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     return door.to_run_config(cfg)
 
