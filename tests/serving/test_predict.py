@@ -85,6 +85,22 @@ def test_without_a_file_it_prints_csv(run, tunesweep, test_texts, tmp_path):
     assert len(printed) == 4
 
 
+def test_what_is_written_is_read_and_kept(finished, shelf, tunesweep, tmp_path):
+    t5 = ("model=random_t5", "method=ia3", "readout=generate", "readout.max_new_tokens=4")
+    run = finished(*t5, "+model.architecture.initializer_factor=2.0")
+    config = loading.config_of(shelf, run)
+    test = readers.load(config.dataset, config.seeds.split).test
+    file, out = (
+        write(pd.DataFrame({config.dataset.text: test.inputs}), tmp_path / "a.parquet"),
+        tmp_path / "b.parquet",
+    )
+    result = tunesweep("predict", run.run_id, file, "--out", out, "--columns", "prediction,text")
+    assert result.exit_code == 0, result.stderr
+    wanted = stored(run, shelf).loc[test.ids]
+    assert pd.read_parquet(out).to_dict("list") == wanted[["prediction", "text"]].to_dict("list")
+    assert any(wanted["text"])
+
+
 BAD = {
     "no column": ("a,b\n1,2\n", [], "dataset.text=text is not a column of"),
     "no such id": ("text\nfilm\n", ["--id", "key"], "--id=key is not a column of"),

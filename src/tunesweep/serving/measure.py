@@ -10,6 +10,7 @@ import json
 import statistics
 import sys
 import time
+import warnings
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,12 +73,13 @@ def _with_adapters(plan: Plan) -> tuple[Any, list[str]]:
     from peft import PeftModel
 
     names = [f"task{number}" for number in range(len(plan.folders))]
-    base = _load(plan, plan.base)
-    model = PeftModel.from_pretrained(
-        base, plan.folders[0], adapter_name=names[0], ignore_mismatched_sizes=True
-    )
-    for name, folder in zip(names[1:], plan.folders[1:], strict=True):
-        model.load_adapter(folder, adapter_name=name, ignore_mismatched_sizes=True)
+    base, first = _load(plan, plan.base), plan.folders[0]
+    with warnings.catch_warnings():
+        # Heads of other shapes are passed over here, and put in their places below.
+        warnings.filterwarnings("ignore", message="(?s).*ignore_mismatched_sizes.*")
+        model = PeftModel.from_pretrained(base, first, adapter_name=names[0], ignore_mismatched_sizes=True)
+        for name, folder in zip(names[1:], plan.folders[1:], strict=True):
+            model.load_adapter(folder, adapter_name=name, ignore_mismatched_sizes=True)
     for name, folder in zip(names, plan.folders, strict=True):
         _own_head(model, plan, name, folder)
     return model.eval(), names

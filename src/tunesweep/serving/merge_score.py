@@ -34,10 +34,11 @@ def measure(store: Store, record: RunRecord, config: RunConfig, folder: Path) ->
         "score": score,
         "score_change": score - before,
     }
-    for name in ("text", "prediction"):  # where answers are written, texts say more than classes
-        if name in scored.columns:
-            pairs = zip(stored[name], scored.columns[name], strict=True)
-            found["changed"] = sum(one != other for one, other in pairs)
+    # Where answers are written, texts say more than the classes that are read off them.
+    words = [name for name in ("text", "prediction") if name in scored.columns]
+    if words:
+        pairs = zip(stored[words[0]], scored.columns[words[0]], strict=True)
+        found["changed"] = sum(one != other for one, other in pairs)
     sure = [name for name in scored.columns if name.startswith("p:")]
     if sure:
         changes = (

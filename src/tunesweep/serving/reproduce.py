@@ -14,7 +14,8 @@ from tunesweep.errors import BadConfig
 from tunesweep.record import RunRecord
 
 GROUPS = ("model", "method", "encoding", "dataset", "readout")
-FIRST = ("lora.r", "lora.alpha", "lora.targets", "seed", "dataset.path")  # others follow from these
+# Others follow from these, and of these the later ones from the earlier.
+TIERS = (("lora.r",), ("lora.alpha", "lora.dropout", "lora.rslora", "lora.targets", "seed", "dataset.path"))
 DATA = ("dataset.train", "dataset.select", "dataset.test", "dataset.folder", "dataset.path")
 ALWAYS = ("train.precision",)  # its default depends on the machine
 PLACES = ("train", "select", "test", "folder", "path", "source", "tokenizer")  # what may be a path
@@ -29,8 +30,8 @@ def command(record: RunRecord) -> tuple[str, bool]:
     named = {group: record.config[group]["name"] for group in GROUPS}
     choices = [f"{group}={name}" for group, name in named.items() if _is_option(group, name)]
     keys = {} if _stands_alone(choices) else {key: True for key in DATA if wanted[key] is not None}
-    while key := _next(wanted, base := _flat(_composed([*choices, *_words(keys, wanted)])), keys):
-        keys[key] = key in base
+    while more := _next(wanted, base := _flat(_composed([*choices, *_words(keys, wanted)])), keys):
+        keys |= {key: key in base for key in more}
     shown = {key: _without_folders(key, value) for key, value in wanted.items()}
     words = [*choices, *_words(keys, shown)]
     shortened = any(shown[key] != wanted[key] for key in keys)
@@ -49,16 +50,17 @@ def _is_option(group: str, name: str) -> bool:
     return (door.conf_folder() / group / f"{name}.yaml").is_file()
 
 
-def _next(wanted: dict[str, Any], base: dict[str, Any], said: Collection[str]) -> str | None:
-    """Return the first value that the words so far do not give."""
+def _next(wanted: Mapping[str, Any], base: Mapping[str, Any], said: Collection[str]) -> list[str]:
+    """Return what the words so far do not give, as far as nothing else of it can follow from these."""
     different = [
         key
-        for key in sorted(wanted, key=lambda key: key not in FIRST)
+        for key in wanted
         if key not in said
         and not key.endswith(".name")
         and (key in ALWAYS or key not in base or base[key] != wanted[key])
     ]
-    return next(iter(different), None)
+    tiers = ([key for key in tier if key in different] for tier in TIERS)
+    return next(filter(None, tiers), different)
 
 
 def _composed(words: list[str]) -> dict[str, Any]:
