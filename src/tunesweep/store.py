@@ -23,6 +23,7 @@ SUFFIXES = {
     "adapters": "",
     "sweeps": ".json",
     "reports": "",
+    "exports": "",
     "locks": ".lock",
     "work": "",
 }

@@ -59,7 +59,7 @@ def export(
     kinds = chosen(config, what, record.run_id)
     source = loading.artefact_folder(store, record)
     assert source is not None
-    with _new_folder(to or store.root / "exports" / record.run_id, force) as new, quiet_libraries():
+    with _new_folder(to or store.path("exports", record.run_id), force) as new, quiet_libraries():
         places = {kind: new / kind if len(kinds) > 1 else new for kind in kinds}
         data = without_rows(config, loading.labels(record))
         done = Exported(places)
@@ -75,7 +75,7 @@ def export(
             text = card.card(record, config, kind, code=code, made=made, export=figures)
             (place / "README.md").write_text(text, "utf-8")
             (place / MARK).write_text(json.dumps({"run_id": record.run_id, "kind": kind}), "utf-8")
-    target = to or store.root / "exports" / record.run_id
+    target = to or store.path("exports", record.run_id)
     done.folders = {kind: target / kind if len(kinds) > 1 else target for kind in kinds}
     return done
 
