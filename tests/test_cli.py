@@ -131,6 +131,22 @@ print("HEAVY", sorted({"pandas", "scipy", "numpy", "torch"} & set(sys.modules)))
     assert time.perf_counter() - start < 3  # 0.15 s when measured; a machine under load is slower
 
 
+def test_no_command_loads_anything_heavy_for_its_help():
+    code = """
+import sys
+from tunesweep.cli import app
+names = [command.name or command.callback.__name__ for command in app.registered_commands]
+for name in names:
+    app([name, "--help"], standalone_mode=False)
+print("NAMES", names)
+print("HEAVY", sorted({"pandas", "scipy", "numpy", "torch", "hydra"} & set(sys.modules)))
+"""
+    said = _python(code).stdout
+    assert "HEAVY []" in said
+    wanted = ("report", "verify", "export", "predict", "folds", "serving")
+    assert all(f"'{name}'" in said.partition("NAMES")[2] for name in wanted)
+
+
 def test_a_terminal_without_a_dash_still_gets_its_table(root):
     code = f"from tunesweep.cli import app; app(['report', '--store', {str(root)!r}], standalone_mode=False)"
     assert "0.750" in _python(code, PYTHONIOENCODING="ascii").stdout
