@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from tunesweep import specialisation
 from tunesweep.config import RunConfig
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.identity import canonical, digest
 from tunesweep.methods import artefact
+from tunesweep.methods.attach import is_head
 from tunesweep.methods.switch import off
 from tunesweep.models.backbone import base_dtype
 from tunesweep.models.readouts import Readout
@@ -55,12 +60,13 @@ def _bare(config: RunConfig) -> str:
 def comparison(
     task: Task, bare: Scored, scored: Scored, answers: Answers, config: RunConfig
 ) -> dict[str, Any]:
-    """Return the score before training, whether the row is better by more than its 95 % interval, and more."""
+    """Return the score before training, whether the row beats it by more than its interval, and more."""
     found = task.judge(bare, answers).metrics
     compared: dict[str, Any] = {"before": found}
     if interval := scored.metrics.get("interval"):  # of one window there is none
         low, high = interval
-        compared["learned"] = bool(found[task.metric] < low if task.higher else found[task.metric] > high)
+        start = found.get(task.metric, math.inf)  # a perplexity that no float holds is left out
+        compared["learned"] = bool(start < low if task.higher else start > high)
     if config.dataset.train_classes:
         compared |= _specialisation(scored.metrics, found, task.data.names, config.dataset.train_classes)
     return compared
@@ -87,12 +93,37 @@ def look_again(network: Readout, data: DataModule, config: RunConfig, task: Task
     return score(network, sample(data, config), config.train.precision, task.look)
 
 
-def switched_off(network: Readout, data: DataModule, config: RunConfig, task: Task) -> np.ndarray | None:
+def switched_off(
+    network: Readout, untrained: dict[str, torch.Tensor], config: RunConfig, task: Task
+) -> Scored | None:
     """Return what is said with the adapter switched off, where the base is another run's whole model."""
     if not config.model.init_from or (config.method.peft is None and config.method.layers is None):
         return None
-    with off(network):
-        return task.probabilities(task.evaluate(network).seen)
+    with off(network), _head_as_it_was(network, untrained, config):
+        return task.evaluate(network)
+
+
+@contextmanager
+def _head_as_it_was(
+    network: Readout, untrained: dict[str, torch.Tensor], config: RunConfig
+) -> Iterator[None]:
+    """Undo what the head learned: only those that PEFT wraps are switched off with the adapter."""
+    parameters = dict(network.named_parameters())
+    before = {name: tensor for name, tensor in untrained.items() if is_head(name, config)}
+    learned = {name: parameters[name].detach().clone() for name in before}
+    artefact.restore(network, before)
+    try:
+        yield
+    finally:
+        artefact.restore(network, learned)
+
+
+def forget_head(network: Readout, config: RunConfig) -> None:
+    """Draw the head of a bare network anew: one that was not saved will show after a reload."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if is_head(name, config):
+                parameter.normal_()
 
 
 def merge(work: Workplace, network: Readout, unmerged: Seen) -> dict[str, Any]:

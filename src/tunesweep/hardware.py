@@ -26,7 +26,7 @@ def native_precision(device: str) -> str:
 def warning(config: RunConfig) -> list[str]:
     """Return a sentence where a point was asked to compute in what this machine only emulates."""
     if config.train.precision == "bf16" and native_precision(config.runtime.device) == "fp32":
-        return ["bf16 is emulated on this device, and slow: train.precision=fp32 is several times faster here"]
+        return ["bf16 is emulated on this device: train.precision=fp32 is several times faster here"]
     return []
 
 

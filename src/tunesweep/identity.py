@@ -70,7 +70,8 @@ def canonical(config: RunConfig) -> dict[str, Any]:
 def _leave_training(parts: dict[str, Any], config: RunConfig) -> None:
     """Drop what only training reads; the order of the data also chooses solved examples."""
     parts["train"] = {"precision": config.train.precision}
-    del parts["seeds"]["init"]
+    if not config.model.random:  # whose weights are drawn from it
+        del parts["seeds"]["init"]
     if not config.method.shots.k or config.method.shots.by != "seed":
         del parts["seeds"]["data"]
 

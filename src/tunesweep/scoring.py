@@ -18,7 +18,7 @@ Look = Callable[[Readout, Batch], dict[str, Tensor]]
 
 
 def score(network: Readout, batches: Iterable[Batch], precision: str, look: Look) -> Seen:
-    """Return what `look` sees [n, ...] in 32 bits, in the order of the examples; the network stays as it is."""
+    """Return what `look` sees [n, ...] in 32 bits, in the order of the examples, and leave the network."""
     parts = []
     with at_rest(network, precision):
         for batch in batches:

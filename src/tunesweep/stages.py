@@ -48,7 +48,7 @@ class Workplace:
     scored: Scored  # of the test split
     answers: Answers
     sample: np.ndarray  # probabilities of the first examples
-    off: np.ndarray | None  # probabilities of the test split with the adapter switched off
+    off: Scored | None  # what is said of the test split with the adapter switched off
 
     def __init__(self, config: RunConfig, store: Store, record: RunRecord) -> None:
         self.config, self.store, self.record = config, store, record
@@ -153,7 +153,7 @@ def check_network(work: Workplace) -> None:
     integrity.check_labels(work.scored.metrics.get("confusion"), work.data.names)
     sample = score(work.network, fresh.sample(work.data, work.config), precision, work.task.look)
     work.sample = work.task.probabilities(sample)
-    work.off = fresh.switched_off(work.network, work.data, work.config, work.task)
+    work.off = fresh.switched_off(work.network, work.untrained, work.config, work.task)
 
 
 def save(work: Workplace) -> None:
@@ -168,12 +168,13 @@ def check_artefact(work: Workplace) -> None:
     """Score the bare backbone; load the artefact onto it and score again (R9, R19); merge it (R13)."""
     if not work.config.method.trained:
         return
-    seed_everything(work.config.seeds.init + 1, verbose=False)  # a head that was not saved would show
-    network = work.new_network()
+    seed_everything(work.config.seeds.init, verbose=False)
+    network = work.new_network()  # the head too is what the point began with
     before = fresh.before(network, work.config, work.task)
     work.record.metrics |= fresh.comparison(work.task, before, work.scored, work.answers, work.config)
     if work.off is not None:
-        work.record.integrity["off_equals_base"] = integrity.check_off(work.off, before, work.task)
+        work.record.integrity["off_equals_base"] = integrity.check_off(work.off, before)
+    fresh.forget_head(network, work.config)
     artefact.load(network, work.config, work.artefact)
     found = fresh.look_again(network.to(work.device), work.data, work.config, work.task)
     change = integrity.check_reload(work.sample, work.task.probabilities(found), work.device)

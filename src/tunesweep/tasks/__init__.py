@@ -14,7 +14,10 @@ def build_task(config: RunConfig, data: DataModule) -> Task:
     from tunesweep.tasks.written import Instruction, WrittenClasses
 
     if config.dataset.task == "classification":
-        kind: type[Task] = WrittenClasses if config.readout.name == "generate" else Classification
-    else:
-        kind = {"language_modeling": LanguageModeling, "instruction": Instruction}[config.dataset.task]
-    return kind(config, data)
+        written = config.readout.name == "generate"
+        return WrittenClasses(config, data) if written else Classification(config, data)
+    kinds: dict[str, type[Instruction] | type[LanguageModeling]] = {
+        "language_modeling": LanguageModeling,
+        "instruction": Instruction,
+    }
+    return kinds[config.dataset.task](config, data)

@@ -35,14 +35,15 @@ class LanguageModeling(Written):
         nll, count = scored.seen["nll"], scored.seen["count"]
         test, texts = self.data.splits.test, self.data.texts
         assert texts is not None
-        text = self.data.encoding.joiner.join(map(str, test.inputs))
+        text = texts.encoding.joiner.join(map(str, test.inputs))
         found = {"n": len(nll)} | perplexity.token(nll, count)
         found |= perplexity.of_text(nll, count, text, texts.unscored(test))
         return Scored(found, {"nll": nll, "tokens": count}, scored.seen)
 
     def protocol(self) -> dict[str, Any]:
         """Return what four published protocols differ in, so that they are never mixed."""
-        encoding = self.data.encoding
+        assert self.data.texts is not None
+        encoding = self.data.texts.encoding
         return {
             "metric": self.metric,
             "perplexity": perplexity.protocol(

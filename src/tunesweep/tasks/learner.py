@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -118,8 +120,8 @@ def _eight_bit(groups: list[dict[str, Any]], lr: float, paged: bool = False) -> 
     return optimizer
 
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], float], torch.optim.Optimizer]] = {
     "adamw": _adamw,
     "adamw_8bit": _eight_bit,
-    "paged_adamw_8bit": lambda groups, lr: _eight_bit(groups, lr, paged=True),
+    "paged_adamw_8bit": partial(_eight_bit, paged=True),
 }

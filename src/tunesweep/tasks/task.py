@@ -12,6 +12,7 @@ from torch import Tensor
 from tunesweep.config import RunConfig
 from tunesweep.data.batches import Batch
 from tunesweep.data.module import Answers, DataModule
+from tunesweep.errors import require
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen
 
@@ -34,6 +35,7 @@ class Task(ABC):
 
     def __init__(self, config: RunConfig, data: DataModule) -> None:
         self.config, self.data = config, data
+        require(config.train.monitor, ("auto", *self.monitors), "train.monitor")
 
     @abstractmethod
     def losses(self, network: Readout, batch: Batch) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from tunesweep import metrics, perplexity, text_metrics
 from tunesweep.config import RunConfig
 from tunesweep.data.batches import Batch
-from tunesweep.data.module import Answers
+from tunesweep.data.module import Answers, DataModule
+from tunesweep.errors import BadConfig
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen, score, write
 from tunesweep.stats import wilson
@@ -24,6 +25,14 @@ class Written(Task):
     """Learns the tokens of the answer and of END, and nothing of the prompt."""
 
     monitors = ("loss",)
+
+    def __init__(self, config: RunConfig, data: DataModule) -> None:
+        super().__init__(config, data)
+        if config.train.class_weights is not None:
+            raise BadConfig(
+                f"train.class_weights={config.train.class_weights} weighs classes, and the loss of "
+                "readout=generate is over tokens: set it to null, or use readout=label_words"
+            )
 
     def losses(self, network: Readout, batch: Batch) -> Tensor:
         """Return each answer's negative log-likelihood [batch]."""
@@ -61,6 +70,10 @@ class WrittenClasses(Written):
 
     metric = "accuracy"
 
+    def __init__(self, config: RunConfig, data: DataModule) -> None:
+        super().__init__(config, data)
+        self.words = class_words(config, data.names)
+
     def evaluate(self, network: Readout) -> Scored:
         """Write an answer for every example of the test split."""
         return Scored({}, {"text": self.texts(network)})
@@ -68,8 +81,7 @@ class WrittenClasses(Written):
     def judge(self, scored: Scored, answers: Answers) -> Scored:
         """Read classes off the texts and compare."""
         labels, names = np.asarray(answers), self.data.names
-        words = class_words(self.config, names)
-        predicted = np.array([read_class(text, words) for text in scored.columns["text"]])
+        predicted = np.array([read_class(text, self.words) for text in scored.columns["text"]])
         found = metrics.decided(predicted, labels, names)
         found["unreadable"] = int((predicted < 0).sum())
         found["interval"] = list(wilson(round(found["accuracy"] * len(labels)), len(labels)))
@@ -119,8 +131,14 @@ def class_words(config: RunConfig, names: list[str]) -> dict[str, int]:
     words: dict[str, int] = {}
     for number, name in enumerate(names):
         own = config.readout.words.get(name, name)
-        for word in [own] if isinstance(own, str) else own:
-            words[_plain(str(word))] = number
+        for word in own if isinstance(own, list | tuple) else [own]:
+            plain = _plain(str(word))
+            if not plain or words.get(plain, number) != number:
+                raise BadConfig(
+                    f"an answer cannot be read as '{name}' by its word '{word}': case, quotes and dashes "
+                    "before a word do not count, and classes must differ: give readout.words that do"
+                )
+            words[plain] = number
     return words
 
 
