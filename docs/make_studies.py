@@ -8,6 +8,7 @@ Takes the last sweep of the store whose command named the experiment; nothing is
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def page(name: str, store: Store) -> str:
         name=name,
         scale=next((word.split("=")[1] for word in words if word.startswith("scale=")), "full"),
         about=about(name),
-        command=" ".join(["python train.py", *words]),
+        command=shlex.join(["python", "train.py", *words]),
         tables=markdown_blocks(store, Scope(sweep)),
         classes=classes(records, data),
         facts="\n".join(f"- {fact}" for fact in facts(records)),
@@ -100,23 +101,22 @@ def facts(records: list[RunRecord]) -> Iterator[str]:
     """Yield machine, versions, sizes and seeds."""
     made = [record.provenance for record in records if record.provenance]
     yield f"Device: {_all(p['device'] for p in made)}; threads: {_all(p['threads'] for p in made)}."
-    for rows in dict.fromkeys(_sizes(record) for record in records if record.data):
-        yield rows
+    yield from dict.fromkeys(_sizes(record) for record in records if record.data)
     yield f"Seeds: {_all(record.config['seed'] for record in records)}; of the splits: " + _all(
         record.config["seeds"]["split"] for record in records
     )
     yield f"Precision: {_all(record.config['train']['precision'] for record in records)}."
     versions = made[0]["versions"] if made else {}
     yield "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items())
-    yield f"Finished: {max(record.finished for record in records)[:10]}; " + (
-        f"{sum(record.cost.get('minutes', 0) for record in records):.0f} minutes of runs in all, one after another."
-    )
+    minutes = sum(record.cost.get("minutes", 0) for record in records)
+    finished = max(record.finished for record in records)[:10]
+    yield f"Finished: {finished}; {minutes:.0f} minutes of runs in all, one after another."
 
 
 def _sizes(record: RunRecord) -> str:
     rows = record.data["rows"]
-    name = record.config["dataset"]["name"]
-    return f"{name}: {rows['train']:,} rows to learn, {rows['select']:,} to choose on, {rows['test']:,} to report."
+    counts = f"{rows['train']:,} rows to learn, {rows['select']:,} to choose on, {rows['test']:,} to report"
+    return f"{record.config['dataset']['name']}: {counts}."
 
 
 def _all(values: Any) -> str:

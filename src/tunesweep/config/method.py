@@ -44,7 +44,7 @@ class MethodConfig:
     trains: str | None = None  # regex of parameter names; the head is always trained
     quantisation: str | None = None  # nf4
     peft: dict[str, Any] | None = None  # `_target_` of a PEFT config, and its arguments
-    layers: dict[str, Any] | None = None  # `kind` of layers of ours that are put into the model, and their options
+    layers: dict[str, Any] | None = None  # `kind` of layers of ours in the model, and their options
     hook: str | None = None  # what is called after each optimiser step: a function of methods/hooks.py
     merges: bool = False  # whether the adapter can become part of the base's own weights
     shots: Shots = field(default_factory=Shots)

@@ -23,7 +23,7 @@ class ModelConfig:
     source: str = MISSING  # hub id, local folder, `package:NAME/FOLDER`, `builtin:ARCHITECTURE` or `random`
     revision: str | None = None  # of a hub id
     file: str | None = None  # a GGUF file in the source, converted once
-    architecture: dict[str, Any] = field(default_factory=dict)  # of `random`: model_type, and its config's keys
+    architecture: dict[str, Any] = field(default_factory=dict)  # of `random`: model_type and sizes
     tokenizer: str | None = None  # where the tokenizer lies, if not with the weights; like source
     init_from: str | None = None  # a run, or the label of a block of the same experiment, to start from
     dtype: str = "float32"  # what a frozen base is held in under bf16 training
@@ -50,5 +50,6 @@ class ModelConfig:
         require(self.pooling, ("cls", "last", "mean"), "model.pooling")
         if self.random and not (self.architecture.get("model_type") and self.tokenizer):
             raise BadConfig(
-                "model.source=random needs model.architecture with a model_type such as t5, and model.tokenizer"
+                "model.source=random needs model.architecture with a model_type such as t5, "
+                "and model.tokenizer"
             )

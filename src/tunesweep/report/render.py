@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tunesweep.report.columns import DASH, Column
 from tunesweep.report.rows import Row, Scope, select
-from tunesweep.report.table import DASH, Block, Column, Table, table
+from tunesweep.report.table import Block, Table, table
 from tunesweep.store import Store, write
 
 if TYPE_CHECKING:

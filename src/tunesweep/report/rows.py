@@ -72,7 +72,10 @@ SCORES = (
 )
 NUMBERS |= {name: f"metrics.test.{name}" for name in SCORES}
 # What a model that was trained further on some classes alone does to these and to the others.
-SPECIALISED = ("errors", "errors_off", "others", "others_off", "overall_off", "false_positives", "false_positives_off")
+SPECIALISED = (
+    *("errors", "errors_off", "others", "others_off", "overall_off"),
+    *("false_positives", "false_positives_off"),
+)
 NUMBERS |= {name: f"metrics.specialisation.{name}" for name in SPECIALISED}
 
 

@@ -1,4 +1,4 @@
-"""Reports per class: precision, recall and F1 of each row, and with the adapter off where that was asked."""
+"""Reports per class: precision, recall and F1 of each row, and its errors before and after training."""
 
 from __future__ import annotations
 

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import floor, log10
-from typing import Any
 
+from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.rows import NOT_RUN, Row, one_line
 
-DASH = "–"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: what it is called, in a terminal too, and how a value is shown."""
-
-    key: str
-    header: str
-    show: Callable[[Any], str] = str
-    short: str = ""
-    numeric: bool = True
-
-    def cell(self, row: Row) -> str:
-        """Return the text of a cell; a missing number is a dash."""
-        value = row[self.key]
-        return DASH if value is None else self.show(value)
+RANDOM = "random"  # what `model.source` says of weights that were drawn, not read
 
 
 @dataclass(frozen=True)
@@ -57,15 +40,9 @@ def table(
 ) -> Table:
     """Build the report of some rows, in the order given; `wanted` are the columns of an experiment."""
     groups = group(rows)
-    titles = [_title(members) for members in groups]
     blocks = [
-        Block(
-            title if titles.count(title) == 1 else f"{title} · block {index}",
-            members,
-            columns(members, wanted),
-            list(_notes(members)),
-        )
-        for index, (title, members) in enumerate(zip(titles, groups, strict=True), 1)
+        Block(title, members, columns(members, wanted), list(_notes(members)))
+        for title, members in zip(_titles(groups), groups, strict=True)
     ]
     return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
 
@@ -89,6 +66,19 @@ def group(rows: list[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
+def _titles(groups: list[list[Row]]) -> list[str]:
+    """Return a title for each block; those that would be the same say their model, or else their number."""
+    titles = [_title(rows) for rows in groups]
+    models = [", ".join(dict.fromkeys(str(row["model"]) for row in rows)) for rows in groups]
+    named = list(zip(titles, models, strict=True))
+    ends = {
+        place: f" · {model}" if named.count((title, model)) == 1 else f" · block {place + 1}"
+        for place, (title, model) in enumerate(named)
+        if titles.count(title) > 1
+    }
+    return [title + ends.get(place, "") for place, title in enumerate(titles)]
+
+
 def _title(rows: list[Row]) -> str:
     names = ", ".join(dict.fromkeys(row["dataset"] for row in rows if row["dataset"])) or "unknown data"
     scored = next((row for row in rows if row.measured), None)
@@ -98,196 +88,6 @@ def _title(rows: list[Row]) -> str:
     return f"{names} · {scored['metric']} on {scored['split']} · n = {scored['n']:,}{chosen}"
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """Write a number to some significant digits, without an exponent."""
-    places = digits - 1 - floor(log10(abs(value))) if value else 0
-    return f"{value:,.{max(0, places)}f}"
-
-
-def count(value: float) -> str:
-    """Write a number of parameters: exactly below a million."""
-    for size, unit in ((1e9, " B"), (1e6, " M")):
-        if value >= size:
-            return f"{significant(value / size)}{unit}"
-    return f"{value:,.0f}"
-
-
-def size(value: float) -> str:
-    """Write a number of bytes in powers of a thousand."""
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if abs(value) >= 1000**power:
-            return f"{significant(value / 1000**power)} {unit}"
-    return f"{value:.0f} B"
-
-
-def _score(value: float) -> str:
-    """Write shares to three decimals, and perplexities, which are above one, to two."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) > 1 else f"{value:.3f}"
-
-
-def _interval(value: tuple[float, float]) -> str:
-    return f"{_score(value[0])}–{_score(value[1])}"
-
-
-def _plain(value: Any) -> str:
-    # A prompt may hold a line break, and a cell none.
-    return f"{value:g}" if isinstance(value, float) else one_line(str(value).replace("\n", "\\n"))
-
-
-SETTINGS = (
-    Column("model", "model", numeric=False),
-    Column("method", "method", numeric=False),
-    Column("r", "r", _plain),
-    Column("alpha", "alpha", _plain),
-    Column("lr", "lr", "{:g}".format),
-)
-# What an encoding comes to after the tokenizer, where encodings are compared.
-READ = (
-    Column("tokens", "tokens", "{:.0f}".format),
-    Column("truncated", "cut", "{:.2f}".format),
-    Column("kept", "pixels kept", "{:.2f}".format, "pixels\nkept"),
-)
-COSTS = (
-    Column("adapter", "trainable (adapter)", count, "adapter"),
-    Column("head", "trainable (head)", count, "head"),
-    Column("share", "trainable %", significant, "train\n%"),
-    Column("minutes_per_epoch", "min/epoch", significant, "min/\nepoch"),
-)
-RESULTS = (
-    Column("interval", "95 % interval (examples)", _interval, "95 %\nexamples"),
-    Column("before", "before training", _score, "before"),
-    Column("memory_bytes", "memory", size),
-    Column("disk_bytes", "on disk", size),
-    Column("executor", "executor", numeric=False),
-    Column("outcome", "status", numeric=False),
-)
-# Shown where rows have them.
-MEASURED = (
-    Column("unreadable", "unreadable", count),
-    Column("order_consistency", "order consistency", "{:.3f}".format, "order\nkept"),
-    Column("position_bias", "position bias", "{:+.3f}".format, "position\nbias"),
-    Column("word_perplexity", "word perplexity", _score, "word\npplx"),
-    Column("bits_per_byte", "bits per byte", "{:.3f}".format, "bits/\nbyte"),
-    Column("bleu", "BLEU", "{:.2f}".format),
-    Column("chrf", "chrF", "{:.2f}".format),
-    Column("rouge_l", "ROUGE-L", "{:.3f}".format),
-    Column("token_f1", "token F1", "{:.3f}".format),
-    Column("exact_match", "exact match", "{:.3f}".format, "exact"),
-    Column("numeric_match", "numeric match", "{:.3f}".format, "numeric"),
-    Column("errors_off", "errors before", count),
-    Column("errors", "errors on trained classes", count, "errors"),
-    Column("others_off", "other classes before", "{:.3f}".format),
-    Column("others", "other classes", "{:.3f}".format),
-    Column("overall_off", "overall before", "{:.3f}".format),
-    Column("false_positives_off", "false positives before", count),
-    Column("false_positives", "false positives", count),
-)
-# Shown where an experiment asks for them (`report.columns`).
-ON_REQUEST = (
-    Column("label", "approach", numeric=False),
-    Column("family", "family", numeric=False),
-    Column("training_minutes", "training minutes", significant, "train\nmin"),
-    Column("macro_f1", "macro F1", "{:.3f}".format),
-    Column("balanced_accuracy", "balanced accuracy", "{:.3f}".format),
-    Column("log_loss", "log loss", "{:.3f}".format),
-    Column("calibration_error", "calibration error", "{:.3f}".format),
-    Column("byte_perplexity", "byte perplexity", _score),
-    Column("merge_change", "change by merging", "{:+.3f}".format, "merged"),
-    Column("peak_memory_bytes", "peak memory", size),
-    Column("trainable", "trainable", count),
-    Column("total", "parameters", count),
-    Column("base_share", "% of the base", significant, "% of\nbase"),
-    Column("tokens_per_s", "tokens/s", significant),
-)
-
-
-def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
-    """Return the columns of a block, and every setting in which its rows differ.
-
-    An experiment names its own by `wanted`; what was measured, and how each row ended, is always there.
-    """
-    metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
-    score = Column("score", metric, _score, metric.replace("_", "_\n"))
-    measured = [column for column in MEASURED if any(row[column.key] is not None for row in rows)]
-    known = {c.key: c for c in (*SETTINGS, *COSTS, score, *MEASURED, *RESULTS, *READ, *ON_REQUEST)}
-    before, after = [*SETTINGS], [*COSTS, score, *measured, *RESULTS]
-    if wanted:
-        own = [known[key] for key in wanted]
-        before = [column for column in own if column in SETTINGS or column.key in ("label", "family")]
-        after = [column for column in own if column not in before] + [known["outcome"]]
-    keys = factors(rows)
-    headers = {column.header for column in (*before, *after)} | _groups(rows)
-    varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
-    read = READ if "encoding.name" in keys else ()
-    return [*before, *varied, *read, *after]
-
-
-def column_names() -> list[str]:
-    """Return what an experiment can name in `report.columns`."""
-    return ["score", *(c.key for c in (*SETTINGS, *READ, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]
-
-
-# Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
-# otherwise alike, as `model.dtype` does when it is swept.
-IMPLIED = ("model.", "method.", "encoding.", "readout.", "seeds.", "lora.target_modules")
-# Shown already, or equal by content within a block, as paths to the data are.
-PASSED = {"model.name", "method.name", "lora.r", "lora.alpha", "train.lr"}
-PASSED |= {f"dataset.{key}" for key in ("train", "select", "test", "folder", "revision", "format")}
-
-
-def factors(rows: list[Row]) -> list[str]:
-    """Return the settings in which rows differ, except what the columns before them imply.
-
-    A setting that a row does not have, such as `lora.dropout` of full fine-tuning, is no difference.
-    """
-    keys = [key for key in dict.fromkeys(key for row in rows for key in row.settings) if key not in PASSED]
-    plain = [key for key in keys if key.endswith(".name") or not key.startswith(IMPLIED)]
-    found = [key for key in plain if len(_values(rows, key)) > 1]
-    for key in keys:
-        if key not in plain and not _implied(rows, key, found):
-            found.append(key)
-    return found
-
-
-def _values(rows: list[Row], key: str) -> set[str]:
-    return {repr(row.settings[key]) for row in rows if key in row.settings}
-
-
-def _implied(rows: list[Row], key: str, shown: list[str]) -> bool:
-    """Whether rows alike in what is shown are alike in this setting too."""
-    if len(_values(rows, key)) < 2:
-        return True
-    alike: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        known = tuple(repr(row[name]) for name in ("model", "method", "r", "alpha", "lr", *shown))
-        alike.setdefault(known, []).append(row)
-    return all(len(_values(members, key)) < 2 for members in alike.values())
-
-
-def _groups(rows: list[Row]) -> set[str]:
-    """Return the names of config groups: `train` alone would not say `dataset.limit.train`."""
-    return {key.split(".")[0] for row in rows for key in row.settings if "." in key}
-
-
-def _header(key: str, keys: list[str], taken: set[str]) -> str:
-    """Return the shortest end of a key that names it alone; a group is called by its own name."""
-    parts = key.removesuffix(".name").split(".")
-    if key.endswith(".name") and len(parts) == 1:
-        return parts[0]
-    for length in range(1, len(parts) + 1):
-        header = ".".join(parts[-length:])
-        alone = sum(f".{other}".endswith(f".{header}") for other in keys) <= 1
-        if alone and header not in taken:
-            return header
-    return key
-
-
-def _numeric(rows: list[Row], key: str) -> bool:
-    return all(isinstance(row[key], int | float) for row in rows if row[key] is not None)
-
-
 def _notes(rows: list[Row]) -> Iterator[str]:
     """Say what a reader of a block must not overlook; failures last."""
     if any(row["low"] is not None for row in rows):
@@ -295,8 +95,10 @@ def _notes(rows: list[Row]) -> Iterator[str]:
         yield f"The 95 % interval ({kind}) counts the scored examples alone, not the seeds."
     for protocol in dict.fromkeys(str(row["perplexity_of"]) for row in rows if row["perplexity_of"]):
         yield f"Perplexity: {protocol}."
+    for name in dict.fromkeys(str(row["model"]) for row in rows if row["model.source"] == RANDOM):
+        yield f"{name} is a small random model, not pretrained."
     if any(row["before"] is not None for row in rows):
-        yield "Before training: the bare backbone with an untrained head. Not learned: it lies in the interval."
+        yield "Before training: the bare backbone, its head untrained. Not learned: it lies in the interval."
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _untuned(rows)
