@@ -30,6 +30,7 @@ class Texts:
         chosen = self._chosen() if config.method.shots.k and shared else []
         self.shot_ids = [splits.train.ids[index] for index in chosen]
         self.prompt = None if self.bare is None else self._solved(chosen)
+        self._check_room()
 
     @property
     def prefix(self) -> list[int]:
@@ -38,6 +39,16 @@ class Texts:
             return []
         call = prompts.PromptCall(self.prompt, self.tokenizer, self.encoding.max_length, self.encoding.cut)
         return call.opening(self.prompt.before)
+
+    def _check_room(self) -> None:
+        """Refuse solved examples that leave no room for the one in question."""
+        limit, length, taken = self.config.model.max_length, self.encoding.max_length, len(self.prefix)
+        if limit and length + taken > limit:
+            raise BadConfig(
+                f"method.shots.k={self.config.method.shots.k} solved examples take {taken} tokens, beside "
+                f"encoding.max_length={length} more than model={self.config.model.name} can read ({limit}): "
+                "take fewer, or shorten the length"
+            )
 
     def rows(self, examples: Examples, learnt: bool) -> datasets.Dataset:
         """Return one split; with answers where they are learnt from, or are what is scored."""
