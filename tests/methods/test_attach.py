@@ -9,12 +9,17 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import BartConfig, BartForSequenceClassification
 
+import tiny_cells as tiny
+from tunesweep.capabilities import cells_of
+from tunesweep.capabilities.catalogue import methods
 from tunesweep.errors import BadConfig, IntegrityError
-from tunesweep.methods.attach import attach, check_trainable
-from tunesweep.models.readouts import Standard
+from tunesweep.methods.attach import attach, check_trainable, parameter_counts
+from tunesweep.models.readouts import Pixels, Standard
+from tunesweep.models.reference import reference
 from tunesweep.silence import quiet_libraries
 from workplace import FEW, attached, learn, load
 
+METHODS_BY_YAML = methods([tiny.CONF])
 METHODS = ("full", "head_only", "bitfit", "lora", "dora", "qlora")
 READOUTS = ("head", "linear")
 LAYERS, WIDTH, RANK = 6, 384, 4
@@ -164,3 +169,30 @@ def test_peft_may_choose_the_layers_by_its_own_words(make_config):
         adapted = {name for name, _ in work.network.named_parameters() if ".lora_A." in name}
     assert any("intermediate.dense" in name for name in adapted)
     assert any("self.key" in name for name in adapted)
+
+
+@pytest.mark.parametrize(("rslora", "scale"), [(False, 32 / 4), (True, 32 / 4**0.5)])
+def test_rank_stabilised_lora_is_scaled_by_the_root_of_the_rank(rslora, scale):
+    """alpha / sqrt(r) (arXiv:2312.03732), seen in what a layer says."""
+    cell = next(c for c in cells_of("lora", METHODS_BY_YAML["lora"]) if c.family == "encoder")
+    config = tiny.config_of(cell, "lora.r=4", "lora.alpha=32", f"lora.rslora={str(rslora).lower()}")
+    with quiet_libraries():
+        network = tiny.build(cell)
+        attach(network, config)
+    layer = network.body.get_submodule("base_model.model.bert.encoder.layer.0.attention.self.query")
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    torch.nn.init.normal_(b)
+    hidden = torch.randn(3, tiny.WIDTH)
+    torch.testing.assert_close(layer(hidden), layer.base_layer(hidden) + scale * hidden @ a.T @ b.T)
+
+
+def test_an_adapter_on_every_layer_of_a_trained_perceptron_has_the_size_of_the_study():
+    """784-1000-2000-10 with rank 1: 6,794 weights, and the head is one of the layers."""
+    words = ("model.hidden=[1000,2000]", "model.head=[]", "model.init_from=0123456789abcdef", "lora.r=1")
+    config = tiny.composed_for("lora", "mlp", "dataset=digits", *words, "lora.targets=all_linear")
+    with quiet_libraries():
+        network = Pixels(reference(config.model, size=28, classes=10))
+        attach(network, config)
+    counts = parameter_counts(network, config)
+    assert (counts["adapter"], counts["head"]) == (6_794, 0)
+    assert counts["total"] == 2_807_010 + 6_794
