@@ -30,15 +30,21 @@ def listed(text: str) -> list[str]:
 # A new field of the schema belongs into one of these two lists: can it change a number?
 COUNTS = listed(
     """
-    model.family model.dtype model.head model.pad model.pooling model.hidden
-    method.trains method.quantisation method.peft
+    model.family model.dtype model.head model.pad model.end model.pooling model.hidden model.architecture
+    model.init_from model.past_key_values
+    method.trained method.trains method.quantisation method.peft method.layers method.hook
+    method.shots.k method.shots.per_class method.shots.by
     dataset.task dataset.modality dataset.format dataset.text dataset.text_pair dataset.image dataset.label
     dataset.group dataset.labels dataset.label_names dataset.header dataset.delimiter dataset.quoting
     dataset.pattern dataset.charset dataset.test_fraction dataset.select_fraction dataset.limit.train
     dataset.limit.select dataset.limit.test
+    dataset.responses dataset.swap dataset.augment_swaps dataset.turns dataset.answer dataset.one_hot
+    dataset.split_column dataset.split_names dataset.train_classes dataset.folds dataset.fold
     encoding
-    readout.name readout.pooling readout.words readout.prompt
-    train.lr train.epochs train.warmup train.schedule train.batch_size train.weight_decay train.clip
+    readout.name readout.pooling readout.words readout.prompt readout.chat readout.normalise
+    readout.calibration readout.constrain readout.max_new_tokens
+    train.lr train.epochs train.warmup train.optimizer train.schedule train.batch_size train.weight_decay
+    train.clip
     train.dropout train.class_weights train.precision train.monitor train.patience train.bucketing
     seeds.init seeds.data seeds.split
     """
@@ -49,10 +55,11 @@ COUNTS = listed(
 COUNTS_NOT = listed(
     """
     model.name model.source model.revision model.file model.target_modules model.width model.max_length
-    model.trust_remote_code model.budget
-    method.name method.budget.lr method.budget.epochs method.budget.warmup method.budget.source
+    model.trust_remote_code model.budget model.tokenizer
+    method.name method.merges method.budget.lr method.budget.epochs method.budget.warmup method.budget.source
     lora.r lora.alpha lora.dropout lora.rslora lora.targets lora.target_modules
-    dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.revision
+    dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.path dataset.files
+    dataset.local dataset.revision
     runtime.store runtime.cache runtime.device runtime.threads runtime.micro_batch runtime.eval_batch_size
     runtime.gradient_checkpointing runtime.attention runtime.keep runtime.force runtime.progress
     runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
@@ -64,12 +71,19 @@ COUNTS_NOT = listed(
 )
 
 # What a readout alone looks at counts for that readout alone.
-READOUTS = {
-    "readout.pooling": "linear",
-    "model.pooling": "linear",
-    "readout.words": "label_words",
-    "readout.prompt": "label_words",
+READ = {
+    "readout.pooling": ["linear"],
+    "model.pooling": ["linear"],
+    "readout.words": ["label_words", "generate"],
+    "readout.prompt": ["label_words", "generate"],
+    "readout.chat": ["label_words", "generate"],
+    "readout.normalise": ["label_words"],
+    "readout.calibration": ["label_words"],
+    "readout.constrain": ["generate"],
+    "readout.max_new_tokens": ["generate"],
 }
+READOUTS = ("head", "linear", "label_words", "generate")
+PROMPTED = ("readout=label_words", "model=smollm2_135m")
 SAMPLES = {"method.peft": {"r": 3}, "readout.name": "other"}
 
 
@@ -127,7 +141,7 @@ def test_every_field_of_the_schema_is_decided_on(point: Make) -> None:
 
 @pytest.mark.parametrize("key", COUNTS)
 def test_what_can_change_a_number_changes_the_id(point: Make, key: str) -> None:
-    config = point(f"readout={READOUTS.get(key, 'head')}")
+    config = point(f"readout={READ.get(key, ['head'])[0]}")
     assert name_of(changed(config, key)) != name_of(config)
 
 
@@ -139,10 +153,38 @@ def test_what_changes_no_number_leaves_the_id(point: Make, key: str) -> None:
     assert name_of(other) == name_of(config)
 
 
-@pytest.mark.parametrize("key", READOUTS)
+@pytest.mark.parametrize("key", READ)
 def test_what_a_readout_does_not_look_at_leaves_the_id(point: Make, key: str) -> None:
-    config = point("readout=head")
-    assert name_of(changed(config, key)) == name_of(config)
+    for readout in READOUTS:
+        config = point(f"readout={readout}")
+        assert (name_of(changed(config, key)) != name_of(config)) is (readout in READ[key]), readout
+
+
+def differing(config: RunConfig, keys: list[str]) -> list[str]:
+    """Return the keys that change the id of a point."""
+    return [key for key in keys if name_of(changed(config, key)) != name_of(config)]
+
+
+def test_what_is_not_trained_knows_nothing_of_training(point: Make) -> None:
+    counts = [key for key in COUNTS if key.startswith(("train.", "seeds.", "method.shots."))]
+    zero, few = (point(f"method={method}", *PROMPTED) for method in ("zero_shot", "few_shot"))
+    asked = ["method.shots.k", "method.shots.per_class", "method.shots.by", "train.precision", "seeds.split"]
+    assert differing(zero, counts) == asked
+    # The order of the data chooses the solved examples, unless likeness does.
+    assert differing(few, counts) == [*asked[:-1], "seeds.data", "seeds.split"]
+    alike = point("method=few_shot", *PROMPTED, "method.shots.by=similarity")
+    assert differing(alike, counts) == asked
+    assert differing(zero, ["readout.prompt", "readout.calibration", "model.dtype", "encoding"]) == [
+        *("readout.prompt", "readout.calibration", "model.dtype", "encoding")
+    ]
+
+
+def test_random_weights_are_drawn_from_a_seed_though_nothing_is_trained(point: Make) -> None:
+    config = point("method=zero_shot", "readout=label_words", "model=random_llama")
+    assert differing(config, ["seeds.init", "model.architecture", "train.lr"]) == [
+        "seeds.init",
+        "model.architecture",
+    ]
 
 
 def test_the_lora_group_counts_for_methods_that_refer_to_it_alone(point: Make) -> None:
@@ -253,6 +295,21 @@ def test_a_model_is_known_by_content_not_by_path(make_config: Make, tmp_path: Pa
     config.write_text(config.read_text().replace('"gelu"', '"relu"'))
     same, other = (ids(make_config, f"model.source={tmp_path / name}") for name in ("copy", "edited"))
     assert same == ids(make_config)
+    assert (other[0] != same[0], other[1] != same[1], other[2] == same[2]) == (True, True, True)
+
+
+def test_a_tokenizer_is_known_by_content_not_by_path(make_config: Make, tmp_path: Path) -> None:
+    source = sources.locate(make_config().model)
+    assert source is not None
+    for name in ("copy", "edited"):
+        shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("*.safetensors"))
+    words = tmp_path / "edited" / "tokenizer.json"
+    words.write_text(words.read_text().replace('"film"', '"flim"'))
+    random = ("model=random_bert", "method=full")
+    same, other = (
+        ids(make_config, *random, f"model.tokenizer={tmp_path / name}") for name in ("copy", "edited")
+    )
+    assert same == ids(make_config, *random)
     assert (other[0] != same[0], other[1] != same[1], other[2] == same[2]) == (True, True, True)
 
 

@@ -124,3 +124,21 @@ def test_classes_may_be_called_as_scikit_learn_calls_its_averages():
         "support": 2.0,
     }
     assert odd["balanced_accuracy"] == 0.75
+
+
+def test_an_answer_that_is_no_class_is_wrong_and_stands_in_no_column():
+    labels, predicted = np.array([0, 0, 1, 1, 2, 2]), np.array([0, -1, 1, 0, -1, 2])
+    found = metrics.decided(predicted, labels, NAMES[:3])
+    assert (found["n"], found["accuracy"]) == (6, pytest.approx(3 / 6))
+    assert found["confusion"] == [[1, 0, 0], [1, 1, 0], [0, 0, 1]]
+    # By hand: precision 1/2, 1, 1 and recall 1/2 each.
+    assert found["macro_f1"] == pytest.approx((1 / 2 + 2 / 3 + 2 / 3) / 3)
+    assert found["balanced_accuracy"] == pytest.approx(1 / 2)
+    assert [row["support"] for row in found["per_class"].values()] == [2, 2, 2]
+    other = np.where(predicted < 0, 3, predicted)  # as scikit-learn would be told of a fourth class
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(labels, other, labels=[0, 1, 2], average="macro"))
+
+
+def test_nothing_but_answers_that_are_no_class_scores_nothing():
+    found = metrics.decided(np.array([-1, -1]), np.array([0, 1]), NAMES[:2])
+    assert (found["accuracy"], found["macro_f1"], found["confusion"]) == (0, 0, [[0, 0], [0, 0]])

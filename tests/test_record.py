@@ -73,3 +73,9 @@ def test_a_draft_leaves_out_what_the_method_ignores_and_where_it_ran(make_config
     assert not {"store", "cache", "wandb"} & set(found.runtime)
     assert found.runtime["lr_by_hand"] is False
     assert draft(make_config("train.lr=3e-4")).runtime["lr_by_hand"] is True
+
+
+def test_a_draft_of_what_is_not_trained_tells_nothing_of_training(make_config):
+    found = draft(make_config("method=zero_shot", "readout=label_words", "train.precision=fp32"))
+    assert found.config["train"] == {"precision": "fp32"}
+    assert "lora" not in found.config

@@ -8,7 +8,6 @@ from itertools import cycle, islice
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from tunesweep import identity, stages
 from tunesweep.config import RunConfig
@@ -21,7 +20,20 @@ FEW = (
     *("dataset.limit.train=32", "dataset.limit.select=8", "dataset.limit.test=24"),
     *("encoding.max_length=48", "train.epochs=1", "train.batch_size=8"),
 )
+TINY = {  # the random models, smaller still
+    "random_bert": ("hidden_size=32", "intermediate_size=64", "num_attention_heads=2", "num_hidden_layers=1"),
+    "random_llama": (
+        *("hidden_size=32", "intermediate_size=64", "num_attention_heads=2", "num_key_value_heads=1"),
+        "num_hidden_layers=1",
+    ),
+    "random_t5": ("d_model=32", "d_kv=16", "d_ff=64", "num_heads=2", "num_layers=1", "num_decoder_layers=1"),
+}
 DIGITS = ("dataset=digits", "method=full", "train.precision=fp32")
+
+
+def tiny(model: str) -> tuple[str, ...]:
+    """Return the words that choose a random model of one layer, in 32 bits."""
+    return (f"model={model}", "train.precision=fp32", *(f"model.architecture.{w}" for w in TINY[model]))
 
 
 @contextmanager
@@ -67,8 +79,7 @@ def learn(work: stages.Workplace, steps: int, lr: float = 2e-3) -> list[float]:
     for batch in islice(cycle(batches), steps):
         optimizer.zero_grad()
         with autocast(torch.device("cpu"), work.config.train.precision):
-            logits = work.network(batch)
-        loss = cross_entropy(logits, batch["labels"])
+            loss = work.task.losses(work.network, batch).sum() / work.task.terms(batch).sum()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

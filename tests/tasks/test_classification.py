@@ -1,121 +1,95 @@
-"""The loss, its weights, the optimiser's groups and schedule: each against its formula."""
+"""Classification: class weights, the final score, and what the order of two responses does."""
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn import metrics as sk
 from sklearn.utils.class_weight import compute_class_weight
 
-from tunesweep.errors import Diverged
-from tunesweep.tasks.classification import CHECK_EVERY, Classification, class_weights
-from workplace import DIGITS, FEW, attached
+from tunesweep.tasks.classification import Classification, class_weights
+from tunesweep.tasks.task import Scored
+from workplace import attached, tiny
 
-STEPS, RATE = 40, 0.01
-
-
-def learner(work: Any) -> Classification:
-    return Classification(work.network, work.config.train, work.data)
+NAMES = ["a", "b", "tie"]
+PAIRS = ("dataset=files", "dataset.responses=[one,two]", "dataset.swap=[a,b]", "encoding=preference")
 
 
-def optimisation(work: Any) -> dict[str, Any]:
-    module, trainer = learner(work), SimpleNamespace(estimated_stepping_batches=STEPS)
-    module._trainer = trainer  # type: ignore[assignment]
-    return dict(module.configure_optimizers())
-
-
-def planned(schedule: str, step: int, warmup: int) -> float:
-    if step < warmup:
-        return RATE * step / warmup
-    rest = (step - warmup) / (STEPS - warmup)
-    return (
-        RATE * {"linear": 1 - rest, "cosine": (1 + math.cos(math.pi * rest)) / 2, "constant": 1.0}[schedule]
-    )
-
-
-@pytest.mark.parametrize("warmup", [0.0, 0.25])
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-def test_the_rate_follows_its_formula_at_every_step(make_config, schedule, warmup):
-    words = (f"train.schedule={schedule}", f"train.warmup={warmup}", f"train.lr={RATE}")
-    with attached(make_config("model=logistic", *DIGITS, *words)) as work:
-        found = optimisation(work)
-        optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
-        assert found["lr_scheduler"]["interval"] == "step"
-        for step in range(STEPS):
-            expected = planned(schedule, step, round(STEPS * warmup))
-            assert optimizer.param_groups[0]["lr"] == pytest.approx(expected, abs=1e-9), step
-            optimizer.step()
-            scheduler.step()
-
-
-def test_matrices_decay_and_the_rest_does_not(make_config):
-    with attached(make_config("method=full", "train.weight_decay=0.3", *FEW)) as work:
-        groups = optimisation(work)["optimizer"].param_groups
-        rate = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
-        for name, parameter in work.network.named_parameters():
-            is_matrix = not name.endswith("bias") and "LayerNorm" not in name
-            assert rate[id(parameter)] == (0.3 if is_matrix else 0.0), name
-
-
-def test_only_what_is_trained_is_optimised(make_config):
-    with attached(make_config("method=lora", *FEW)) as work:
-        groups = optimisation(work)["optimizer"].param_groups
-        optimised = sum(p.numel() for group in groups for p in group["params"])
-        assert optimised == work.record.parameters["trainable"]
+def data(**parts: Any) -> Any:
+    return SimpleNamespace(names=NAMES, **parts)
 
 
 def test_class_weights_equal_scikit_learns(make_config):
     train = make_config("train.class_weights=balanced").train
     labels = np.array([0] * 5 + [1] * 2 + [2] * 13)
-    data: Any = SimpleNamespace(labels={"train": labels}, names=["a", "b", "c"])
-    weights = class_weights(train, data)
+    rows = data(labels={"train": labels})
+    weights = class_weights(train, rows)
     assert weights is not None
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     np.testing.assert_allclose(weights.numpy(), expected, rtol=1e-6)
     assert weights.numpy()[labels].mean() == pytest.approx(1)
-    assert class_weights(make_config().train, data) is None
+    assert class_weights(make_config().train, rows) is None
 
 
-@pytest.mark.parametrize("weighting", ["null", "balanced"])
-def test_a_step_is_the_mean_of_weighted_cross_entropies(make_config, weighting):
-    with attached(make_config("model=mlp", *DIGITS, f"train.class_weights={weighting}")) as work:
-        module = learner(work)
-        batch = next(iter(work.data.train_dataloader()))
-        logits, labels = module.network(batch), batch["labels"]
-        weights = module.class_weights if weighting == "balanced" else torch.ones(10)
-        each = [-torch.log_softmax(row, 0)[y] * weights[y] for row, y in zip(logits, labels, strict=True)]
-        torch.testing.assert_close(module.training_step(batch, 0), sum(each) / len(each))
+def test_the_final_score_is_of_the_logits(make_config):
+    logits = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    labels = np.random.default_rng(1).integers(3, size=40)
+    found = Classification(make_config(), data()).judge(Scored({}, seen={"logits": logits}), labels)
+    right = int((logits.argmax(1) == labels).sum())
+    assert found.metrics["accuracy"] == right / 40
+    assert tuple(found.metrics["interval"]) == pytest.approx(
+        tuple(binomtest(right, 40).proportion_ci(method="wilson"))
+    )
+    chances = softmax(logits.astype(np.float64), axis=1)
+    assert found.metrics["log_loss"] == pytest.approx(sk.log_loss(labels, chances))
+    assert "order_consistency" not in found.metrics
+    assert found.columns["label"] == [NAMES[i] for i in labels]
+    assert found.columns["prediction"] == [NAMES[i] for i in logits.argmax(1)]
+    np.testing.assert_allclose(found.columns["p:tie"], chances[:, 2])
+    np.testing.assert_allclose(np.exp(-found.columns["loss"]), chances[np.arange(40), labels])
 
 
-class Broken(torch.nn.Module):
-    """Answers with something that is no number."""
-
-    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return torch.full((len(batch["index"]), 10), math.nan)
-
-
-def test_a_loss_that_is_no_number_stops_the_run(make_config):
-    with attached(make_config("model=mlp", *DIGITS, "train.lr=0.5")) as work:
-        module = learner(work)
-        module.network = Broken()  # type: ignore[assignment]
-        batch = next(iter(work.data.train_dataloader()))
-        for step in range(CHECK_EVERY - 1):
-            module.training_step(batch, step)
-        with pytest.raises(Diverged, match=r"not finite at train\.lr=0\.5"):
-            module.training_step(batch, CHECK_EVERY - 1)
+def test_what_the_order_of_two_responses_does_is_counted(make_config):
+    """Three of four change places, or are a tie, in the other order; `a` is said four times, `b` twice."""
+    task = Classification(make_config(*PAIRS, "dataset.train=x.csv"), data())
+    logits, swapped = (
+        np.eye(3)[[NAMES.index(n) for n in said.split()]] for said in ("a b tie a", "b a tie a")
+    )
+    seen = {"logits": logits, "swapped": swapped}
+    found = task.judge(Scored({}, seen=seen), np.array([0, 1, 2, 0])).metrics
+    assert found["order_consistency"] == 3 / 4
+    assert found["position_bias"] == (4 - 2) / 8
+    assert found["accuracy"] == 1  # of the order in which the data stand
 
 
-def test_weights_ruined_by_the_last_step_are_seen_on_the_select_split(make_config):
-    with attached(make_config("model=mlp", *DIGITS)) as work:
-        module = learner(work)
-        module.training_step(next(iter(work.data.train_dataloader())), 0)  # a loss, and it is finite
-        module.network = Broken()  # type: ignore[assignment]
-        for batch in work.data.val_dataloader():
-            module.validation_step(batch, 0)
-        with pytest.raises(Diverged):
-            module.on_validation_epoch_end()
-        assert module.history == []
+def comparisons(folder: Path, name: str, header: str) -> Path:
+    path = folder / name
+    rows = [f"which {i},fine {i}{' indeed' * (i % 3)},dull {i},{NAMES[i % 3]}" for i in range(30)]
+    path.write_text("\n".join([header, *rows]))
+    return path
+
+
+def test_the_other_order_is_what_data_in_the_other_order_would_be(make_config, tmp_path):
+    """The same file read with its two columns named the other way round."""
+    found = []
+    for header in ("text,one,two,label", "text,two,one,label"):
+        path = comparisons(tmp_path, f"{header[5:8]}.csv", header)
+        words = (
+            *tiny("random_bert"),
+            *PAIRS,
+            f"dataset.train={path}",
+            "method=full",
+            "encoding.max_length=64",
+        )
+        with attached(make_config(*words, "readout=linear")) as work:
+            found.append(work.task.evaluate(work.network).seen)
+    one, other = found
+    assert np.abs(one["logits"] - one["swapped"]).max() > 1e-4
+    np.testing.assert_allclose(one["swapped"], other["logits"], atol=1e-6)
+    np.testing.assert_allclose(one["logits"], other["swapped"], atol=1e-6)
