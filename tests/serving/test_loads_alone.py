@@ -38,17 +38,14 @@ METHODS = (
 )
 
 
-def every(cache: Path, store: Path) -> dict[str, tuple[str, ...]]:
-    """Return each method on each family with a readout that takes turns, and LoRA with all of them."""
-    cells = {}
-    for number, method in enumerate(METHODS):
-        for place, model in enumerate((BERT, LLAMA, T5)):
-            turn = number + place
-            order = [
-                cell_of(method, model, READOUTS[(turn + i) % len(READOUTS)]) for i in range(len(READOUTS))
-            ]
-            possible = [(name, cell) for name, cell in order if allowed(cell, cache, store)]
-            cells |= dict(possible if method == "lora" else possible[:1])
+def cells_of(method: str, cache: Path, store: Path) -> dict[str, tuple[str, ...]]:
+    """Return a method on each family with a readout that takes turns; LoRA with all of them."""
+    cells, number = {}, METHODS.index(method)
+    for place, model in enumerate((BERT, LLAMA, T5)):
+        turns = [READOUTS[(number + place + i) % len(READOUTS)] for i in range(len(READOUTS))]
+        possible = dict(cell_of(method, model, readout) for readout in turns)
+        possible = {name: cell for name, cell in possible.items() if allowed(cell, cache, store)}
+        cells |= dict(list(possible.items())[: None if method == "lora" else 1])
     return cells
 
 
@@ -157,9 +154,9 @@ def test_pairs_and_houlsby_layers_load_alone(world, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_every_method_loads_alone_with_every_family_and_readout(world, cache, tmp_path):
-    cells = every(cache, tmp_path)
-    assert len({name.split(",")[0] for name in cells}) == len(METHODS)
-    assert len(cells) > 40
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_loads_alone_with_every_family(world, cache, tmp_path, method):
+    cells = cells_of(method, cache, tmp_path)
+    assert len(cells) >= (11 if method == "lora" else 2)
     check_all(cells, world, tmp_path)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from tunesweep.build import build
 from tunesweep.config import SPLITS, RunConfig
 from tunesweep.models import sources
 from tunesweep.record import RunRecord
@@ -113,11 +114,18 @@ def _scores(record: RunRecord, export: Mapping[str, Any]) -> str:
 
 
 def _loading(config: RunConfig, kind: str, code: str) -> str:
-    texts = "tuples of fields" if config.dataset.text_pair or config.dataset.responses else "strings"
+    encoding = build(config.encoding)
+    fields = getattr(encoding, "fields", ("text",))
+    texts = f"tuples ({', '.join(fields)})" if len(fields) > 1 else "strings"
     said = "`folder` is this folder" + (
         f", `base` the base ({base_name(config)})" if kind == "adapter" else ""
     )
     notes = [f"{said}, `texts` a list of {texts}. Examples are read one by one, so nothing is padded."]
+    second = encoding.encode(("", "text"))[1] if len(fields) == 2 else "text"
+    if joiner := second.removesuffix("text"):
+        notes.append(f"The second text is empty, or begins with {joiner!r}.")
+    if config.dataset.modality == "image":
+        notes.append(f"Texts are pictures as encoding={config.encoding['name']} writes them.")
     if config.readout.calibration and config.readout.prompted:
         notes.append(f"The lines leave readout.calibration={config.readout.calibration} out.")
     if config.readout.constrain and config.readout.name == "generate":
