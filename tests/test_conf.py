@@ -29,6 +29,7 @@ BESIDE = {
     ("encoding", "preference"): ["dataset=preference"],
     ("encoding", "pair"): ["dataset=files", "dataset.train=mine.csv", "dataset.text_pair=other"],
     ("readout", "label_words"): ["model=smollm2_135m"],
+    ("readout", "generate"): ["model=smollm2_135m"],
 }
 
 

@@ -42,3 +42,19 @@ def test_what_is_not_built_in_is_refused(make_config):
         BadConfig, match=r"builtin:transformer is not built in: choose one of linear, mlp, cnn"
     ):
         reference(model, SIZE, CLASSES)
+
+
+@pytest.mark.parametrize("hidden", [[], [7], [1000, 2000], [9, 8, 7, 6]])
+def test_one_target_names_every_layer_whatever_the_depth(make_config, hidden):
+    from peft import LoraConfig, get_peft_model
+
+    config = make_config("model=mlp", f"model.hidden={hidden}", "dataset=digits", "method=full")
+    widths = [28 * 28, *hidden, CLASSES]
+    model = get_peft_model(
+        reference(config.model, 28, CLASSES),
+        LoraConfig(r=1, target_modules=config.model.target_modules["all_linear"]),
+    )
+    added = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert added == sum(a + b for a, b in pairwise(widths))
+    if hidden == [1000, 2000]:
+        assert (added, count(model) - added) == (6_794, 2_807_010)

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from tunesweep.config import ModelConfig
 from tunesweep.errors import BadConfig
-from tunesweep.models import sources
+from tunesweep.models import sources, vocabulary
 
 ID, OLD, NEW = "owner/model", "a" * 40, "b" * 40
 
@@ -273,3 +273,18 @@ def test_shards_of_one_name_in_two_folders_are_told_apart(folder, tmp_path):
         save_file({part: np.full(2, 2, np.float32)}, folder / part / "m.safetensors")
         prints.append(sources.fingerprint(model(folder), tmp_path / "cache"))
     assert len(set(prints)) == 3
+
+
+def test_a_tokenizer_of_its_own_is_part_of_the_fingerprint(folder, tmp_path, hub, copy):
+    hub(NEW)
+    plain = sources.fingerprint(model(folder), tmp_path / "cache")
+    other = model(folder, tokenizer=ID)
+    assert sources.fingerprint(other, tmp_path / "cache") == f"{plain}#tokenizer=hub:{ID}@{NEW}"
+    assert vocabulary.place(other) == (ID, NEW)
+    whole = sources.fingerprint(model(ID, tokenizer=str(folder)), tmp_path / "cache")
+    assert whole.startswith(f"hub:{ID}@{NEW}#tokenizer=")
+    assert sources.pinned(model(ID, tokenizer=str(folder)), whole) == NEW
+    hub(ConnectionError)
+    (copy / "model.safetensors").unlink()  # a tokenizer is whole without weights
+    (copy / "tokenizer_config.json").write_text("{}")
+    assert vocabulary.place(other) == (ID, OLD)

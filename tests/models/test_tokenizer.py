@@ -72,3 +72,17 @@ def test_the_fingerprint_is_the_tokenizers_and_not_that_of_its_last_call(make_co
     assert tokenizer_fingerprint(tokenizer) == before
     other = made("a", "[PAD]", pad_token="[PAD]")
     assert tokenizer_fingerprint(other) != before
+
+
+def test_an_end_can_be_named_where_there_is_none(make_config, cache):
+    assert load_tokenizer(make_config("model=minilm").model, cache).eos_token is None
+    tokenizer = load_tokenizer(make_config("model=minilm", "model.end='[SEP]'").model, cache)
+    assert (tokenizer.eos_token, tokenizer.eos_token_id, tokenizer.pad_token) == ("[SEP]", 102, "[PAD]")
+    with pytest.raises(BadConfig, match=r"model\.end=none_such is not a token"):
+        load_tokenizer(make_config("model.end=none_such").model, cache)
+
+
+def test_a_tokenizer_may_lie_elsewhere(make_config, cache, tmp_path):
+    made("a", "film", "[PAD]", pad_token="[PAD]").save_pretrained(tmp_path)
+    tokenizer = load_tokenizer(make_config("model=minilm", f"model.tokenizer={tmp_path}").model, cache)
+    assert tokenizer("a film")["input_ids"] == [0, 1]
