@@ -62,8 +62,8 @@ class Generator(Readout):
             written, done = torch.cat((written, tokens[:, None]), 1), done | torch.isin(tokens, ends)
             if done.all() or written.shape[1] == longest:
                 return [self._until_end(row) for row in written.tolist()]
-            following, reading = self.language.go_on(self.body, reading, tokens[:, None])
-            logits = following[:, -1]
+            after, reading = self.language.go_on(self.body, reading, tokens[:, None])
+            logits = after[:, -1]
 
     def _allowed(self, logits: Tensor, written: Tensor) -> Tensor:
         """Return logits [batch, vocabulary] without the tokens that no allowed answer goes on with."""
