@@ -27,11 +27,22 @@ def test_every_example_once_and_the_partial_batch_last(n, batch, micro, bucketin
     steps = [epoch[i : i + batches.accumulation] for i in range(0, len(epoch), batches.accumulation)]
     sizes = [sum(map(len, step)) for step in steps]
     assert sizes == [batch] * (n // batch) + [n % batch] * (n % batch > 0)
-    # The shares of a step's micro-batches, which Lightning divides by `accumulation`, add up to one mean.
-    for number, step in enumerate(steps):
-        first = number * batches.accumulation
-        shares = [batches.share(first + i, len(part)) for i, part in enumerate(step)]
-        assert sum(shares) / batches.accumulation == pytest.approx(1)
+
+
+@given(st.integers(1, 120), st.integers(1, 20), st.integers(1, 20), st.integers(0, 9), st.booleans())
+def test_micro_batches_add_up_to_the_mean_over_all_losses_of_their_global_batch(n, batch, micro, seed, many):
+    random = np.random.default_rng(seed)
+    terms = random.integers(1, 30, n) if many else None
+    losses = [random.normal(size=1 if terms is None else terms[i]) for i in range(n)]  # one for each term
+    batches = GlobalBatches([1] * n, batch, min(micro, batch), seed, bucketing=False, terms=terms)
+    epoch = list(batches)
+    for first in range(0, len(epoch), batches.accumulation):
+        step = epoch[first : first + batches.accumulation]
+        mean = np.mean(np.concatenate([losses[index] for part in step for index in part]))
+        summed = [sum(losses[index].sum() for index in part) for part in step]
+        # Lightning divides each by the micro-batches of a whole global batch, and adds up their gradients.
+        parts = [batches.share(first + i) * value / batches.accumulation for i, value in enumerate(summed)]
+        assert sum(parts) == pytest.approx(mean)
 
 
 def test_epochs_differ_and_seeds_repeat_them():
@@ -84,6 +95,30 @@ def test_a_text_batch_is_padded_and_masked_on_the_right():
 def test_a_real_token_that_equals_pad_is_not_masked():
     batch = TextCollator(5, None)([{"input_ids": [5, 6], "index": 0}])
     assert batch["attention_mask"].tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("pad", [0, 3])  # 3 is END as well, where a tokenizer has no PAD of its own
+def test_of_an_answer_end_is_learned_and_padding_is_not(pad):
+    rows = [
+        {"input_ids": [5], "answer_ids": [8, 9, 3], "index": 0},
+        {"input_ids": [5, 6], "answer_ids": [3], "index": 1},
+    ]
+    batch = TextCollator(pad, None)(rows)
+    assert batch["answer_ids"].tolist() == [[8, 9, 3], [3, pad, pad]]
+    assert batch["answer_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    learned = [
+        ids[mask.bool()].tolist() for ids, mask in zip(batch["answer_ids"], batch["answer_mask"], strict=True)
+    ]
+    assert learned == [row["answer_ids"] for row in rows]
+    assert batch["attention_mask"].tolist() == [[1, 0], [1, 1]]  # of what is read, the answer not included
+    assert "scored" not in batch
+
+
+def test_a_window_says_how_many_of_its_tokens_count():
+    rows = [{"input_ids": [5, 6, 7], "scored": 2, "index": 1}, {"input_ids": [8, 9], "scored": 1, "index": 0}]
+    batch = TextCollator(0, None)(rows)
+    assert (batch["scored"].tolist(), batch["index"].tolist()) == ([2, 1], [1, 0])
+    assert "answer_ids" not in batch
 
 
 def test_pictures_are_scaled_to_one():

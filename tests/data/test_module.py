@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tunesweep.data.module import SealedLabels
+from documented_files import FILES
+from tunesweep.data.module import SealedAnswers
 from tunesweep.errors import IntegrityError
 from workplace import DIGITS, FEW, at_work
 
 
 def test_test_labels_open_once():
-    sealed = SealedLabels(np.array([1, 0]))
+    sealed = SealedAnswers(np.array([1, 0]))
     assert len(sealed) == 2
     assert not sealed.opened
-    assert sealed.open().tolist() == [1, 0]
+    assert np.asarray(sealed.open()).tolist() == [1, 0]
     with pytest.raises(IntegrityError, match="read twice"):
         sealed.open()
 
@@ -30,7 +33,7 @@ def test_only_train_and_select_carry_labels(make_config):
                 assert names == [examples.labels[index] for index in batch["index"].tolist()]
         assert all("labels" not in batch for batch in data.test_dataloader())
         assert all("labels" not in batch for batch in data.sample_dataloader(8, 4))
-        assert not data.test_labels.opened
+        assert not data.test_answers.opened
 
 
 def test_batches_cover_their_split(make_config):
@@ -83,3 +86,82 @@ def test_the_description_names_what_was_scored(make_config):
         with at_work(make_config(*FEW, "seeds.split=1")) as other:
             assert other.data.description()["scored_ids"] != said["scored_ids"]
         assert encoding["tokens_max"] == max(work.data.lengths("test")) <= 48
+
+
+VOTES = ("dataset=files", "dataset.train=votes.jsonl", "dataset.text=prompt", "dataset.responses=[a,b]")
+PREFERENCE = (
+    *VOTES,
+    "dataset.label=winner",
+    "dataset.swap=[a,b]",
+    "encoding=preference",
+    "encoding.max_length=64",
+)
+
+
+def test_responses_are_exchanged_in_their_places_and_nothing_else(make_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("votes.jsonl").write_text(str(FILES["votes.jsonl"]))
+    with at_work(make_config(*PREFERENCE, "runtime.eval_batch_size=4")) as work:
+        seen = {}
+        for batch in work.data.swapped_test_dataloader():
+            assert "labels" not in batch
+            texts = work.data.tokenizer.batch_decode(batch["input_ids"], skip_special_tokens=True)
+            seen |= dict(zip(batch["index"].tolist(), texts, strict=True))
+        plain = work.data.tokenizer.batch_decode(
+            work.data.rows["test"]["input_ids"][:], skip_special_tokens=True
+        )
+        assert sorted(seen) == list(range(6))
+        for index, (prompt, a, b) in enumerate(work.data.splits.test.inputs):
+            assert seen[index] == f"prompt : {prompt} response a : {b} response b : {a}"
+            assert plain[index] == f"prompt : {prompt} response a : {a} response b : {b}"
+        assert not work.data.test_answers.opened
+
+
+WRITTEN = ("model=random_t5", "readout=generate", "method=full")
+
+
+def test_what_is_written_has_its_length_in_both_parts_and_its_answers_where_they_are_learnt(make_config):
+    with at_work(make_config(*FEW, *WRITTEN, "+readout.words={fresh: a good film, rotten: bad}")) as work:
+        data, rows = work.data, work.data.rows
+        expected = [
+            len(q) + len(a)
+            for q, a in zip(rows["train"]["input_ids"], rows["train"]["answer_ids"], strict=True)
+        ]
+        assert data.lengths("train") == expected
+        assert "answer_ids" not in rows["test"].column_names
+        assert data.lengths("test") == [len(ids) for ids in rows["test"]["input_ids"]]
+        labels = data.splits.train.labels
+        assert data.batches.terms.tolist() == [
+            {"fresh": 4, "rotten": 2}[label] for label in labels
+        ]  # END counts
+        # The likelihood of an answer is asked where there are answers.
+        assert all("answer_ids" in batch for batch in data.sample_dataloader(4, 2))
+
+
+def test_answers_of_instructions_are_scored_and_sealed(make_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("told.csv").write_text(str(FILES["told.csv"]))
+    words = ("dataset=files", "dataset.task=instruction", "dataset.train=told.csv", "dataset.text=prompt")
+    with at_work(make_config(*WRITTEN, *words, "encoding=instruction", "encoding.max_length=32")) as work:
+        data = work.data
+        assert (data.names, data.labels) == ([], {"train": None, "select": None})
+        assert "answer_ids" in data.rows["test"].column_names
+        assert data.test_answers.open() == data.splits.test.labels
+        assert data.description()["labels"] == []
+
+
+def test_a_running_text_is_read_in_windows(make_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("book.txt").write_text(str(FILES["book.txt"]))
+    words = (
+        "dataset=files",
+        "dataset.task=language_modeling",
+        "dataset.train=book.txt",
+        "dataset.format=text",
+    )
+    with at_work(make_config(*WRITTEN, *words, "encoding=blocks", "encoding.max_length=8")) as work:
+        data = work.data
+        assert set(data.lengths("train")) == {8}
+        assert data.batches.terms.tolist() == [7] * len(data.rows["train"])
+        for batch in data.test_dataloader():
+            assert set(batch) == {"input_ids", "attention_mask", "index", "scored"}

@@ -83,6 +83,27 @@ def put_all(store: Store, records: list[RunRecord], sweep_id: str = "s1", **more
     return store
 
 
+def text_run(run_id: str, dataset: str, protocol: str, tokenizer: str = "k1", **changes: Any) -> RunRecord:
+    """Return a run whose score is a perplexity, as of running text and of instructions."""
+    found = make(run_id, dataset__name=dataset, **changes)
+    found.data |= {"fingerprint": dataset, "labels": []}
+    found.metrics = {
+        "test": {"n": 230, "perplexity": 21.4567, "interval": [20.9, 22.0123], "word_perplexity": 1234.5},
+        "protocol": {
+            **{"metric": "perplexity", "split": "test", "chosen_on": "select"},
+            **{"perplexity": protocol, "tokenizer": tokenizer},
+        },
+        "before": {"perplexity": 30.25},
+        "learned": True,
+    }
+    return found
+
+
+@pytest.fixture
+def written() -> Callable[..., RunRecord]:
+    return text_run
+
+
 @pytest.fixture
 def record() -> Callable[..., RunRecord]:
     return make

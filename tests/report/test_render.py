@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
-from tunesweep.errors import StorageError
+from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report import render
 from tunesweep.report.rows import Scope
 
@@ -23,7 +23,7 @@ def six(store, fill, record):
     return fill(store, [record(f"{m}{r}", m, r, 750 + r) for m in ("lora", "qlora") for r in (4, 8, 16)])
 
 
-@pytest.mark.parametrize("width", [200, 100, 80])
+@pytest.mark.parametrize("width", [200, 100, 80, 50])
 def test_the_terminal_shows_every_number_whole(six, width):
     text, _ = printed(six, width)
     table = text.split("Written:")[0]
@@ -36,8 +36,59 @@ def test_the_terminal_shows_every_number_whole(six, width):
 
 def test_a_wide_terminal_has_all_columns(six):
     head = [line.split() for line in printed(six, 200)[0].splitlines() if "method" in line]
-    expected = "model method r alpha lr adapter head % epoch accuracy examples memory on disk executor status"
+    expected = (
+        "model method r alpha lr adapter head % epoch accuracy examples before memory on disk executor status"
+    )
     assert head == [expected.split()]
+
+
+@pytest.mark.parametrize("width", [80, 60, 45])
+def test_a_table_that_is_too_wide_has_every_column_in_one_of_its_parts(six, width):
+    block = render.build(six, Scope()).blocks[0]
+    lifted, parts = render.layout(block, width)
+    shown = [column.key for part in parts for column in part]
+    assert len(parts) > 1
+    assert len(shown) == len(set(shown))
+    named = {
+        column.key for column in block.columns if any(said.startswith(f"{column.header} ") for said in lifted)
+    }
+    assert set(shown) | named == {column.key for column in block.columns}
+    text = printed(six, width)[0].split("Written:")[0]
+    assert max(map(len, text.splitlines())) <= width
+    for number in range(1, 7):  # each row is numbered alike in every part
+        assert len(re.findall(rf"^ *{number} ", text, re.MULTILINE)) == len(parts)
+
+
+def test_a_failure_to_learn_stays_in_every_form(store, fill, record):
+    other = record("b", r=4)
+    other.metrics |= {"before": {"accuracy": 0.781}, "learned": False}
+    fill(store, [record("a"), other])
+    text, paths = printed(store, 200)
+    assert "succeeded, not learned" in text
+    assert all("not learned" in path.read_text() for path in paths)
+    assert list(csv.DictReader(io.StringIO(paths[1].read_text())))[1]["learned"] == "False"
+
+
+def test_the_sweep_says_which_columns_its_table_has(store, fill, record):
+    fill(store, [record("a")], report={"columns": ["method", "score", "macro_f1"], "per_class": False})
+    text, paths = printed(store)
+    head = next(line for line in paths[0].read_text().splitlines() if line.startswith("|"))
+    assert head.replace(" ", "") == "|method|accuracy|macroF1|status|"
+    assert "memory" not in text.split("*")[0]
+
+
+def test_an_unknown_column_of_a_sweep_is_one_sentence(store, fill, record):
+    fill(store, [record("a")], report={"columns": ["methot"]})
+    with pytest.raises(BadConfig, match=r"report\.columns=methot is not an option: .* did you mean 'method'"):
+        render.report(store, Scope(), Console(file=io.StringIO()))
+
+
+def test_cells_of_a_markdown_table_are_left_as_they_are():
+    lines = render.markdown_table(("a", "n"), [("x|y", "1.10"), ("<b>", "20")], text=1).splitlines()
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    assert [cells[0], *cells[2:]] == [["a", "n"], ["x\\|y", "1.10"], ["&lt;b&gt;", "20"]]
+    left, right = cells[1]
+    assert (left[0], right[-1]) == (":", ":")  # text to the left, numbers to the right
 
 
 def test_failures_and_brackets_are_printed_as_they_are(store, fill, record, failed):

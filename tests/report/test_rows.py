@@ -47,6 +47,62 @@ def test_another_metric_than_accuracy_has_no_binomial_interval(record):
     assert (row(other)["score"], row(other)["low"]) == (0.7012345, None)
 
 
+def test_an_interval_of_the_record_is_taken_as_it_is(written):
+    found = row(written("a", "wikitext2", "context 512"))
+    assert (found["score"], found["interval"], found["n"]) == (21.4567, (20.9, 22.0123), 230)
+    assert found["perplexity_of"] == "context 512"
+    assert found.measured  # no classes are no gap
+
+
+def test_an_interval_that_is_none_is_not_guessed(written):
+    for odd in ([1.0], [1.0, float("nan")], "1-2", None):
+        one = written("a", "wikitext2", "context 512")
+        one.metrics["test"]["interval"] = odd
+        assert (row(one)["low"], row(one)["high"], row(one)["interval"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("learned", "status", "shown"),
+    [
+        (True, "succeeded", "succeeded"),
+        (False, "succeeded", "succeeded, not learned"),
+        (None, "succeeded", "succeeded"),
+        (None, "failed", "failed"),
+    ],
+)
+def test_a_row_that_did_not_learn_says_so(record, learned, status, shown):
+    one = record("a")
+    one.status = status
+    one.metrics |= {"before": {"accuracy": 0.5}} | ({} if learned is None else {"learned": learned})
+    assert (row(one)["outcome"], row(one)["before"], row(one)["learned"]) == (shown, 0.5, learned)
+
+
+def test_the_score_before_training_is_that_of_the_same_metric(record):
+    one = record("a")
+    one.metrics |= {"before": {"accuracy": 0.25, "macro_f1": 0.1}}
+    assert row(one)["before"] == 0.25
+    one.metrics["protocol"]["metric"] = "macro_f1"
+    assert row(one)["before"] == 0.1
+
+
+def test_training_takes_its_epochs_and_an_adapter_is_a_share_of_its_base(record):
+    one = record("a")
+    one.cost["epochs"] = 3
+    assert row(one)["training_minutes"] == pytest.approx(3 * 0.2671234)
+    base = 22_787_330 - 73_728
+    assert row(one)["base_share"] == pytest.approx(100 * 73_728 / base)
+    one.cost["epochs"] = 0
+    assert row(one)["training_minutes"] is None
+    one.parameters = {}
+    assert row(one)["base_share"] is None
+
+
+def test_a_row_bears_the_labels_of_its_blocks(store, fill, record):
+    points = {"a": {"name": "x", "labels": ["base", "lora"]}, "b": {"name": "y", "labels": []}}
+    fill(store, [record("a"), record("b")], points=points)
+    assert [one["label"] for one in select(store, Scope())[1]] == ["base, lora", None]
+
+
 def test_flatten_keeps_keys_dotted_and_leaves_the_runtime_out():
     nested = {"a": {"b": [1, 2], "c": {"d": None}}, "runtime": {"device": "cpu"}, "seed": 3}
     assert flatten(nested) == {"a.b": "[1, 2]", "a.c.d": None, "seed": 3}
@@ -59,8 +115,8 @@ def test_one_line_drops_what_a_terminal_obeys():
 def test_the_last_sweep_is_shown_in_the_order_of_its_members(store, fill, record):
     fill(store, [record("old")], "s1")
     fill(store, [record("b"), record("a")], "s2", started="2026-02-01T00:00:00+00:00", duplicates=2)
-    name, rows, duplicates = select(store, Scope())
-    assert (name, [one["run_id"] for one in rows], duplicates) == ("s2", ["b", "a"], 2)
+    name, rows, sweep = select(store, Scope())
+    assert (name, [one["run_id"] for one in rows], sweep["duplicates"]) == ("s2", ["b", "a"], 2)
     assert select(store, Scope(sweep="s1"))[0] == "s1"
 
 

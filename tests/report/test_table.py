@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+
+from tunesweep.errors import BadConfig
+from tunesweep.report.columns import count, factors, significant, size
 from tunesweep.report.rows import Row
-from tunesweep.report.table import count, factors, group, significant, size, table
+from tunesweep.report.table import group, table
 
 row = Row.from_record
 
@@ -21,11 +26,12 @@ def test_rows_that_agree_share_a_block_with_all_columns(record):
     (block,) = build(records).blocks
     assert headers(block) == [
         *("model", "method", "r", "alpha", "lr", "trainable (adapter)", "trainable (head)", "trainable %"),
-        *("min/epoch", "accuracy", "95 % interval (examples)", "memory", "on disk", "executor", "status"),
+        *("min/epoch", "accuracy", "95 % interval (examples)", "before training", "memory", "on disk"),
+        *("executor", "status"),
     ]
     assert block.title == "reviews · accuracy on test · n = 1,000 · chosen on select"
     expected = (
-        "minilm lora 4 8 0.001 36,864 770 0.165 0.267 0.783 0.756–0.807 412 MB 331 kB in process succeeded"
+        "minilm lora 4 8 0.001 36,864 770 0.165 0.267 0.783 0.756–0.807 – 412 MB 331 kB in process succeeded"
     )
     assert " ".join(column.cell(block.rows[0]) for column in block.columns) == expected
 
@@ -73,7 +79,7 @@ def test_a_failed_row_shows_dashes_and_its_reason(record, failed):
     assert {cells[key] for key in ("score", "low", "share", "memory_bytes", "adapter") if key in cells} == {
         "–"
     }
-    assert cells["status"] == "failed"
+    assert cells["outcome"] == "failed"
     assert "failed: lora r=8: diverged: loss is nan" in block.notes
 
 
@@ -179,3 +185,89 @@ def test_encodings_are_compared_by_what_is_left_after_the_tokenizer(record):
     )
     alone = table("s", [Row.from_record(runs[0])]).blocks[0]
     assert "pixels kept" not in [column.header for column in alone.columns]
+
+
+def cells(block, number=0):
+    return {column.key: column.cell(block.rows[number]) for column in block.columns}
+
+
+WANTED = ["label", "model", "score", "method", "r", "macro_f1", "unreadable", "bleu", "before"]
+
+
+def test_an_experiment_has_its_own_columns_in_their_order(record):
+    records = [record("a", r=4), record("b", r=8, train__epochs=3)]
+    records[1].metrics["test"]["unreadable"] = 2
+    (block,) = build(records, wanted=WANTED).blocks
+    assert headers(block) == [
+        *("approach", "model", "method", "r"),
+        "epochs",  # in which rows differ, asked for or not
+        *("accuracy", "macro F1", "unreadable", "before training", "status"),  # no row has a BLEU score
+    ]
+    assert [cells(block, number)["unreadable"] for number in (0, 1)] == ["–", "2"]
+    assert cells(block)["macro_f1"] == "0.701"
+
+
+def test_every_column_that_an_experiment_asks_for_is_one(record):
+    folder = Path(__file__).parents[2] / "conf" / "experiment"
+    asked = [yaml.safe_load(path.read_text()).get("report") for path in folder.glob("*.yaml")]
+    named = [report["columns"] for report in asked if report]
+    assert len(named) == 5
+    for wanted in named:
+        build([record("a")], wanted=wanted)
+
+
+def test_an_unknown_column_is_refused_with_what_was_meant(record):
+    with pytest.raises(
+        BadConfig, match=r"report\.columns=methot is not an option: .*; did you mean 'method'"
+    ):
+        build([record("a")], wanted=["model", "methot"])
+
+
+def test_what_was_written_is_compared_by_data_and_protocol(written):
+    runs = [
+        written("a", "wikitext2", "context 512, stride 512"),
+        written("b", "wikitext2", "context 512, stride 512", lora__alpha=32),
+        written("c", "wikitext2", "context 512, stride 256"),
+        written("d", "alpaca", "tokens of the reference answer"),
+    ]
+    blocks = build(runs).blocks
+    assert [[one["run_id"] for one in block.rows] for block in blocks] == [["a", "b"], ["c"], ["d"]]
+    end = "perplexity on test · n = 230 · chosen on select"
+    assert [block.title for block in blocks] == [
+        f"wikitext2 · {end} · block 1",
+        f"wikitext2 · {end} · block 2",
+        f"alpaca · {end}",
+    ]
+    assert "Perplexity: context 512, stride 256." in blocks[1].notes
+    assert any("(normal, of the mean loss)" in note for note in blocks[0].notes)
+    shown = cells(blocks[0])
+    assert (shown["score"], shown["interval"], shown["before"]) == ("21.46", "20.90–22.01", "30.25")
+    assert (shown["word_perplexity"], shown["outcome"]) == ("1,234", "succeeded")
+
+
+def test_blocks_of_two_models_are_told_apart_by_them(written):
+    runs = [written("a", "wikitext2", "p"), written("b", "wikitext2", "p", "k2", model__name="gemma_2b")]
+    titles = [block.title.rpartition(" · ")[2] for block in build(runs).blocks]
+    assert titles == ["minilm", "gemma_2b"]
+
+
+def test_a_row_that_did_not_learn_is_marked_in_the_table(record):
+    runs = [record("a"), record("b")]
+    for run, learned in zip(runs, (True, False), strict=True):
+        run.metrics |= {"before": {"accuracy": 0.75}, "learned": learned}
+    (block,) = build(runs).blocks
+    assert [cells(block, number)["outcome"] for number in (0, 1)] == ["succeeded", "succeeded, not learned"]
+    assert cells(block)["before"] == "0.750"
+    assert sum("Not learned" in note for note in block.notes) == 1
+    assert not any("Not learned" in note for note in build([record("a")]).blocks[0].notes)
+
+
+def test_small_random_models_are_called_so_below_their_rows(record):
+    runs = [record(name, model__name=name, model__source="random") for name in ("random_t5", "random_bert")]
+    runs += [record("again", model__name="random_t5", model__source="random")]
+    runs += [record("real", model__source="package:a/b")]
+    notes = build(runs).blocks[0].notes
+    said = [note for note in notes if "random model" in note]
+    assert said == [
+        f"{name} is a small random model, not pretrained." for name in ("random_t5", "random_bert")
+    ]

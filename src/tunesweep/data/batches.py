@@ -27,6 +27,7 @@ class GlobalBatches:
         micro: int,
         seed: int,
         bucketing: bool,
+        *,
         terms: np.ndarray | None = None,
     ) -> None:
         """`terms`: of how many losses each example is the sum; one where nothing else is said."""

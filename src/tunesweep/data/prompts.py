@@ -1,4 +1,4 @@
-"""What a model reads of an example: a template filled with fields, tokenised as one text, cut field by field."""
+"""What a model reads of an example: a template filled with fields, tokenised as one text, cut by fields."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Prompt:
         """Return the filled template, and where each field stands in it: (number, start, end)."""
         values = dict(zip(self.names, (fields,) if isinstance(fields, str) else fields, strict=True))
         text, spans = "", []
-        for part in re.split(
-            f"({'|'.join(re.escape('{' + name + '}') for name in self.names)})", self.template
-        ):
+        places = "|".join(re.escape(f"{{{name}}}") for name in self.names)
+        for part in re.split(f"({places})", self.template):
             name = part[1:-1]
             if part.startswith("{") and name in values:
                 spans.append((self.names.index(name), len(text), len(text) + len(values[name])))
-                part = values[name]
-            text += part
+                text += values[name]
+            else:
+                text += part
         return text, spans
 
     def shown(self, fields: Fields) -> str:
@@ -50,8 +50,13 @@ def template(prompt: str | None, encoding: Any) -> tuple[str, tuple[str, ...]]:
     names = tuple(getattr(encoding, "fields", ("text",)))
     if prompt is None:
         return own, names
-    if len(names) > 1 and any("{" + name + "}" in prompt for name in names[1:]):
-        return prompt, names
+    if "{text_pair}" in prompt and "text_pair" not in names:
+        raise BadConfig(
+            f"readout.prompt={prompt!r} names {{text_pair}}, and encoding={encoding.name} reads no second "
+            "text: drop it, or set encoding=pair"
+        )
+    if any("{" + name + "}" in prompt for name in names[1:]):
+        return prompt.replace("{text}", "{" + names[0] + "}"), names
     return prompt.replace("{text}", own), names
 
 
@@ -79,9 +84,29 @@ def after_shots(prompt: Prompt, turns: Sequence[tuple[str, str]]) -> Prompt:
 
 
 def leading_space(prompt: Prompt) -> str:
-    """Return what stands between a prompt and its answer: nothing after white space or in a chat."""
+    """Return what stands between a prompt and its answer: nothing after white space, a field or in a chat."""
     end = prompt.after or prompt.template
     return "" if prompt.chat or not end or end[-1].isspace() or end.endswith("}") else " "
+
+
+def continuations(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the ids of texts as they are in the middle of a text, special tokens not added.
+
+    At its beginning some tokenizers (Llama 2's) would write a space of their own before it.
+    """
+    befores = [":" if text.startswith(" ") else "\n" for text in texts]
+    bare = dict(zip(":\n", _ids(tokenizer, ":\n"), strict=True))
+    alone = _ids(tokenizer, texts)
+    whole = _ids(tokenizer, [before + text for before, text in zip(befores, texts, strict=True)])
+    starts = [bare[before] for before in befores]
+    return [
+        ids[len(start) :] if ids[: len(start)] == start else own
+        for start, ids, own in zip(starts, whole, alone, strict=True)
+    ]
+
+
+def _ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
 
 def specials(tokenizer: Any) -> tuple[list[int], list[int]]:
@@ -112,16 +137,14 @@ class PromptCall:
         """
         found = [self.prompt.content(fields) for fields in rows]
         texts = [text + self.prompt.after for text, _ in found]
-        batch = self.tokenizer(
-            texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
+        batch = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         fixed = [] if self.prompt.shots else self.opening(self.prompt.before)
         columns: dict[str, list[Any]] = {"input_ids": [], "truncated": []}
         for number, (ids, offsets) in enumerate(
             zip(batch["input_ids"], batch["offset_mapping"], strict=True)
         ):
-            room = self.length - len(self.end) - len(fixed)
-            kept = within(ids, positions(offsets, found[number][1]), room, self.cut)
+            fields = positions(texts[number], offsets, found[number][1])
+            kept = within(ids, fields, self.length, self.cut, beside=len(fixed) + len(self.end))
             opening = fixed if befores is None else self.opening(befores[number])
             columns["input_ids"].append([*opening, *kept, *self.end] or [self.tokenizer.pad_token_id])
             columns["truncated"].append(len(kept) < len(ids))
@@ -129,24 +152,36 @@ class PromptCall:
         return columns
 
 
-def positions(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, int]]) -> list[list[int]]:
-    """Return, per field, the places of its tokens; a token belongs where its last letter does."""
+def positions(
+    text: str, offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, int]]
+) -> list[list[int]]:
+    """Return, per field, the places of its tokens.
+
+    A token belongs where its last letter does, unless it holds more than white space of what stands before.
+    """
     return [
-        [place for place, (begin, stop) in enumerate(offsets) if begin < stop and start < stop <= end]
+        [
+            place
+            for place, (begin, stop) in enumerate(offsets)
+            if begin < stop and start < stop <= end and not text[begin:start].strip()
+        ]
         for _, start, end in spans
     ]
 
 
-def within(ids: Sequence[int], fields: Sequence[Sequence[int]], room: int, cut: str) -> list[int]:
-    """Return ids of which fields were cut until all fits."""
+def within(
+    ids: Sequence[int], fields: Sequence[Sequence[int]], length: int, cut: str, beside: int = 0
+) -> list[int]:
+    """Return ids of which fields, given as places, were cut until all fits, `beside` others included."""
+    room = length - beside
     if len(ids) <= room:
         return list(ids)
     movable = {place for field in fields for place in field}
-    budget = room - (len(ids) - len(movable))
-    if budget < 1:
+    always = len(ids) - len(movable)
+    if room <= always:
         raise BadConfig(
-            f"encoding.max_length leaves room for {room} tokens, and the prompt around the text takes "
-            f"{len(ids) - len(movable)}: raise it, or shorten readout.prompt"
+            f"encoding.max_length={length} leaves no room for a text beside {always + beside} tokens that "
+            "are always there: make it longer, or shorten the prompt"
         )
-    kept = {place for field in fit(fields, budget, cut) for place in field}
+    kept = {place for field in fit(fields, room - always, cut) for place in field}
     return [token for place, token in enumerate(ids) if place in kept or place not in movable]

@@ -161,7 +161,7 @@ def _window_columns(windows: list[Any], places: list[int]) -> dict[str, list[Any
 def word_of(config: RunConfig, label: str) -> str:
     """Return the first word of a class, or the label itself."""
     words = config.readout.words.get(label, label)
-    return str(words if isinstance(words, str) else next(iter(words)))
+    return str(next(iter(words)) if isinstance(words, list | tuple) else words)
 
 
 def scored_terms(rows: Any) -> np.ndarray:

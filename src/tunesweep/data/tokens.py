@@ -13,11 +13,11 @@ import datasets
 import numpy as np
 
 from tunesweep.data.examples import Examples
-from tunesweep.data.prompts import Fields, Prompt, PromptCall, within
+from tunesweep.data.prompts import Fields, Prompt, PromptCall, continuations, within
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.identity import digest
 
-# A cached file with other columns is not ours. token_type_ids: of pairs alone; answer_ids: where one is written.
+# A cached file with other columns is not ours. token_type_ids: of pairs alone; answer_ids: if one is written.
 COLUMNS = ("input_ids", "token_type_ids", "answer_ids", "scored", "length", "truncated", "index")
 Rows = dict[str, list[Any]]
 
@@ -128,9 +128,7 @@ def _answers(tokenizer: Any, texts: Sequence[str], longest: int) -> list[list[in
     end = tokenizer.eos_token_id
     if end is None:
         raise BadConfig("this tokenizer has no end-of-text token, so no answer would end: set model.end")
-    return [
-        [*ids[: longest - 1], end] for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    ]
+    return [[*ids[: longest - 1], end] for ids in continuations(tokenizer, texts)]
 
 
 def _plain(tokenizer: Any, length: int, rows: Sequence[Fields], pair: bool) -> Rows:

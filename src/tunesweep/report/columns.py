@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import floor, log10
 from typing import Any
 
+from tunesweep.errors import require
 from tunesweep.report.rows import Row, one_line
 
 DASH = "–"
@@ -148,7 +149,8 @@ def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
         check_columns(wanted)
         own = [known[key] for key in wanted if known[key] not in MEASURED or known[key] in measured]
         before = [column for column in own if column in SETTINGS or column.key in ("label", "family")]
-        after = [column for column in own if column not in (*before, *READ)] + [known["outcome"]]
+        ended = known["outcome"]
+        after = [column for column in own if column not in (*before, *READ, ended)] + [ended]
     keys = factors(rows)
     headers = {column.header for column in (*before, *after)} | _groups(rows)
     varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
@@ -158,9 +160,8 @@ def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
 
 def check_columns(wanted: Sequence[str]) -> None:
     """Refuse a name in `report.columns` that is no column."""
-    names = ["score", *(c.key for c in (*SETTINGS, *READ, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]
     for name in wanted:
-        require(name, names, "report.columns")
+        require(name, column_names(), "report.columns")
 
 
 def column_names() -> list[str]:

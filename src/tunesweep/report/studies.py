@@ -22,7 +22,8 @@ def _lines(record: RunRecord, point: Mapping[str, Any]) -> list[tuple[str, ...]]
     name = ", ".join(point.get("labels") or ()) or record.name
     scores = record.metrics.get("test", {}).get("per_class") or {}
     before = record.metrics.get("before", {}).get("per_class") or {}
-    return [(name, label, *_cells(found, before.get(label))) for label, found in scores.items()]
+    order = [label for label in record.data.get("labels", ()) if label in scores]  # a file sorts its keys
+    return [(name, label, *_cells(scores[label], before.get(label))) for label in order]
 
 
 def _cells(found: Mapping[str, float], before: Mapping[str, float] | None) -> tuple[str, ...]:

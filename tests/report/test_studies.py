@@ -1,0 +1,146 @@
+"""The pages of the studies: made of records and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sklearn.metrics import classification_report
+
+from tunesweep.report.studies import per_class
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["entailment", "neutral", "contradiction"]
+TRUE = [0] * 10 + [1] * 20 + [2] * 30
+SAID = [0] * 7 + [1] * 3 + [1] * 15 + [2] * 5 + [2] * 30
+
+
+@pytest.fixture(scope="module")
+def make_studies() -> Any:
+    path = ROOT / "docs" / "make_studies.py"
+    spec = importlib.util.spec_from_file_location("make_studies", path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+def scores(said: list[int]) -> dict[str, Any]:
+    report = classification_report(TRUE, said, target_names=NAMES, output_dict=True, zero_division=0)
+    return {"per_class": {name: report[name] for name in NAMES}}
+
+
+def cells(text: str) -> list[list[str]]:
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+@pytest.fixture
+def classified(record: Any) -> Any:
+    """Return a run with scores of each class, before training too."""
+
+    def make(run_id: str, before: bool = True) -> Any:
+        found = record(run_id, train__precision="fp32")
+        found.metrics["test"] |= scores(SAID)
+        found.data["labels"] = NAMES
+        found.metrics |= {"before": scores([1] * 60)} if before else {}
+        return found
+
+    return make
+
+
+def test_each_class_of_each_row_is_a_line(classified: Any) -> None:
+    sweep = {"points": {"a": {"labels": ["lora"]}}}
+    table = cells(per_class([classified("a"), classified("b", before=False)], sweep))
+    assert table[0] == [
+        *("row", "class", "examples", "precision", "recall", "F1", "errors", "errors before training"),
+    ]
+    # Of ten entailments three were missed, of twenty neutrals five, and those five were taken for the third.
+    assert table[2:5] == [
+        ["lora", "entailment", "10", "1.000", "0.700", "0.824", "3", "10"],
+        ["lora", "neutral", "20", "0.833", "0.750", "0.789", "5", "0"],
+        ["lora", "contradiction", "30", "0.857", "1.000", "0.923", "0", "30"],
+    ]
+    assert [row[0] for row in table[5:]] == ["lora r=8"] * 3  # without a label the run's own name
+    assert [row[-1] for row in table[5:]] == ["–"] * 3
+
+
+def test_rows_without_classes_leave_a_sentence(written: Any) -> None:
+    assert per_class([written("a", "wikitext2", "p")], {}) == "No row has classes."
+
+
+COMMAND = [
+    *("experiment=nli_methods", "scale=small", "runtime.threads=1", "dataset.path=/some/where"),
+    "train.lr=1e-3,1e-4",
+]
+
+
+@pytest.fixture
+def study(store: Any, fill: Any, classified: Any, failed: Any) -> Any:
+    """Fill a store as a finished study leaves it, with an older and another sweep beside it."""
+    runs = [classified("a"), classified("b"), failed(classified("c"))]
+    for run, finished in zip(
+        runs, ("2026-03-01T10:00:00", "2026-03-02T09:00:00", "2026-03-01T11:00:00"), strict=True
+    ):
+        run.finished = finished
+        run.provenance = {"device": "a chip", "threads": 1, "versions": {"torch": "2.13.0", "peft": "0.21.2"}}
+        if run.status == "succeeded":
+            run.data["rows"] = {"train": 1500, "select": 90, "test": 1000}
+    report = {"columns": ["label", "method", "score", "before"], "per_class": True}
+    points = {"a": {"name": "x", "labels": ["lora"]}, "b": {"name": "y", "labels": ["qlora"]}}
+    fill(store, [classified("old")], "s0", command=COMMAND, started="2026-01-01T00:00:00+00:00")
+    fill(
+        store, runs, "s1", command=COMMAND, report=report, points=points, started="2026-02-01T00:00:00+00:00"
+    )
+    fill(store, [classified("other")], "s2", command=["method=lora"], started="2026-03-01T00:00:00+00:00")
+    return store
+
+
+def test_a_page_has_command_tables_classes_and_facts(make_studies: Any, study: Any) -> None:
+    page = make_studies.page("nli_methods", study)
+    assert page.startswith("# Study: `nli_methods`, scale small\n\nStudy E: seven ways to do one task")
+    (command,) = re.findall(r"```bash\n(.*)\n```", page)
+    assert shlex.split(command) == [
+        "python",
+        "train.py",
+        "experiment=nli_methods",
+        "scale=small",
+        COMMAND[-1],
+    ]
+    table = cells(page.split("## Per class")[0])
+    assert table[0] == ["approach", "method", "accuracy", "before training", "status"]
+    assert [row[0] for row in table[2:]] == ["lora", "qlora", "–"]
+    assert table[4][-1] == "failed"
+    assert cells(page.split("## Per class")[1])[2][:2] == ["lora", "entailment"]
+    for fact in (
+        "Device: a chip; threads: 1.",
+        "reviews: 1,500 rows to learn, 90 to choose on, 1,000 to report.",
+        "Seeds: 0; of the splits: 0",
+        "Precision: fp32.",
+        "Versions: peft 0.21.2, torch 2.13.0",
+        "Finished: 2026-03-02; 1 minutes of runs in all, one after another.",
+        "Made by `python docs/make_studies.py nli_methods` from the records of sweep `s1`.",
+    ):
+        assert fact in page
+
+
+def test_a_study_that_has_not_run_is_a_sentence(make_studies: Any, study: Any) -> None:
+    with pytest.raises(SystemExit, match="holds no sweep of experiment=lora_grid: run it first"):
+        make_studies.page("lora_grid", study)
+
+
+def test_pages_are_written_by_name(make_studies: Any, study: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    words = ["make_studies.py", "nli_methods", "--store", str(study.root), "--out", str(tmp_path / "pages")]
+    monkeypatch.setattr("sys.argv", words)
+    make_studies.main()
+    assert (tmp_path / "pages" / "nli_methods.md").read_text() == make_studies.page("nli_methods", study)
+
+
+def test_every_study_says_what_it_is_about(make_studies: Any) -> None:
+    for path in (ROOT / "conf" / "experiment").glob("*.yaml"):
+        if "report" in yaml.safe_load(path.read_text()):
+            assert re.match(r"Study [A-E]: .+\.", make_studies.about(path.stem))
