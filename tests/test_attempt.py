@@ -23,7 +23,7 @@ from tunesweep.models import gguf
 from tunesweep.record import RunRecord
 from tunesweep.run import run
 from tunesweep.store import Store
-from tunesweep.tasks.classification import Classification
+from tunesweep.tasks.learner import Learner
 
 CUDA = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.19 GiB."
 CUBLAS = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
@@ -177,7 +177,7 @@ def test_ctrl_c_in_training_is_one_although_lightning_exits(make_config, monkeyp
     def pressed(*_):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Classification, "training_step", pressed)
+    monkeypatch.setattr(Learner, "training_step", pressed)
     config = make_config("model=logistic", "dataset=digits", "method=full", "dataset.limit.train=50")
     with pytest.raises(KeyboardInterrupt):
         run(config)

@@ -29,7 +29,7 @@ def test_a_point_trains_on_the_gpu_and_passes_its_checks(make_config, method):
     record = run(point(make_config, f"method={method}"))
     assert record.status == "succeeded", record.failure
     assert record.provenance["device"] == torch.cuda.get_device_name()
-    assert record.integrity["adapter_norm"] > 0
+    assert record.integrity["adapter_change"] > 0
     assert record.integrity["four_bit_layers"] == (37 if method == "qlora" else 0)
     assert record.cost["memory_how"] == "peak of the CUDA allocator"
     assert 0 < record.cost["memory_bytes"] < record.cost["peak_memory_bytes"]

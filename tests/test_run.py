@@ -6,13 +6,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import samples
 from tunesweep import identity, run
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadData
 from tunesweep.record import RunRecord, draft
 from tunesweep.store import Store
+from workplace import tiny
 
 Make = Callable[..., RunConfig]
 WORDS = ("dataset=digits", "model=logistic", "method=full")
@@ -87,3 +91,36 @@ def test_data_that_change_after_planning_are_refused(make_config: Make, tmp_path
     path.write_text("text,label\nbad,a\ngood,b\n")
     with pytest.raises(BadData, match="a file of dataset=files has changed since the sweep was planned"):
         identity.check_unchanged(config)
+
+
+@pytest.mark.parametrize("model", ["random_llama", "random_t5"])
+def test_an_instruction_is_learned_and_scored(make_config: Make, tmp_path: Path, model: str) -> None:
+    words = (*tiny(model), *samples.sums(tmp_path), "train.lr=0.02", "train.epochs=4", "train.batch_size=8")
+    record = run.run(make_config(*words, "method=full"))
+    assert record.status == "succeeded", record.failure
+    test, before = record.metrics["test"], record.metrics["before"]
+    assert test["perplexity"] < before["perplexity"] / 10
+    assert record.metrics["learned"] is True
+    assert record.main_metric == test["perplexity"]
+    assert record.metrics["select"]["loss"] == min(epoch["loss"] for epoch in record.history)
+    rows = pd.read_parquet(tmp_path / "store" / record.artefacts["predictions"])
+    assert test["perplexity"] == pytest.approx(np.exp(rows["nll"].sum() / rows["tokens"].sum()))
+    assert test["exact_match"] == pytest.approx((rows["text"] == rows["reference"]).mean())
+    # A word is a token here, and END another.
+    assert list(rows["tokens"]) == [len(text.split()) + 1 for text in rows["reference"]]
+
+
+def test_a_running_text_is_learned_and_scored(make_config: Make, tmp_path: Path) -> None:
+    words = (*tiny("random_llama"), *samples.counting(tmp_path), "train.lr=0.02", "train.epochs=4")
+    record = run.run(make_config(*words, "method=lora", "lora.r=2", "train.batch_size=4"))
+    assert record.status == "succeeded", record.failure
+    test = record.metrics["test"]
+    assert test["perplexity"] < record.metrics["before"]["perplexity"]
+    rows = pd.read_parquet(tmp_path / "store" / record.artefacts["predictions"])
+    assert list(rows["id"]) == ["window-0", "window-1", "window-2"]
+    assert list(rows["tokens"]) == [7, 7, 4]
+    assert test["perplexity"] == pytest.approx(np.exp(rows["nll"].sum() / 18))
+    protocol = record.metrics["protocol"]
+    assert protocol["perplexity"].startswith("token, concatenated, context 8, stride 8")
+    assert (protocol["split"], protocol["chosen_on"]) == ("test", "select")
+    assert record.integrity["merge"]["metric"] == "perplexity"

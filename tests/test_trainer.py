@@ -155,7 +155,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(make_config, method):
 
 def test_what_is_trained_in_bf16_stays_in_32_bits(make_config):
     seen = set()
-    with attached(make_config(*FEW, "model.dtype=bfloat16")) as work:
+    with attached(make_config(*FEW, "model.dtype=bfloat16", "train.precision=bf16")) as work:
         body = work.network.body.base_model.model
         body.bert.encoder.layer[0].attention.self.query.register_forward_hook(
             lambda _, inputs, output: seen.add(output.dtype)
@@ -170,7 +170,7 @@ def test_what_is_trained_in_bf16_stays_in_32_bits(make_config):
 
 def logits(config: Any) -> np.ndarray:
     with trained(config) as work:
-        return work.logits
+        return work.scored.seen["logits"]
 
 
 @pytest.mark.parametrize("words", [("method=lora", "train.dropout=null"), ("method=qlora",)])
@@ -194,7 +194,7 @@ def test_the_seed_of_new_weights_is_its_own(make_config):
 def test_scoring_leaves_the_network_as_it_was_and_keeps_the_order(make_config):
     with attached(make_config(*FEW)) as work:
         work.network.train()
-        one = score(work.network, work.data.sample_dataloader(24, 5), "fp32")
+        one = score(work.network, work.data.sample_dataloader(24, 5), "fp32", work.task.look)["logits"]
         assert work.network.training
         for index, row in enumerate(work.data.rows["test"]["input_ids"][:4]):
             batch = {
@@ -205,3 +205,14 @@ def test_scoring_leaves_the_network_as_it_was_and_keeps_the_order(make_config):
             with torch.no_grad():
                 alone = work.network(batch)[0].numpy()
             np.testing.assert_allclose(one[index], alone, atol=1e-5)
+
+
+def test_states_of_eight_bits_train_on_any_device(make_config):
+    """The first layer alone, 64 x 256, is large enough to be held so."""
+    words = (*MLP, *PLAIN, "train.epochs=2", "model.hidden=[256]")
+    with trained(make_config(*words, "train.optimizer=adamw_8bit")) as work:
+        losses = [epoch["train_loss"] for epoch in work.record.history]
+        assert losses[1] < losses[0]
+        low = trained_state(work.network)
+    whole = weights(make_config(*words))
+    assert 0 < difference(whole, low) < 5e-3
