@@ -63,20 +63,15 @@ NUMBERS = {
     "merge_change": "integrity.merge.score_change",
     "batch_size_change": "integrity.batch_size_change",
 }
-# Other scores of the test split, by their own names.
+# Other scores of the test split, and what training on some classes alone did to these and to the others.
 SCORES = (
-    *("macro_f1", "balanced_accuracy", "log_loss", "calibration_error", "unreadable"),
-    *("order_consistency", "position_bias"),
-    *("word_perplexity", "byte_perplexity", "bits_per_byte"),
+    *("macro_f1", "balanced_accuracy", "log_loss", "calibration_error", "unreadable", "order_consistency"),
+    *("position_bias", "word_perplexity", "byte_perplexity", "bits_per_byte"),
     *("bleu", "chrf", "rouge_l", "token_f1", "exact_match", "numeric_match"),
 )
+SPECIALISED = ("errors", "others", "false_positives", "errors_off", "others_off", "false_positives_off")
 NUMBERS |= {name: f"metrics.test.{name}" for name in SCORES}
-# What a model that was trained further on some classes alone does to these and to the others.
-SPECIALISED = (
-    *("errors", "errors_off", "others", "others_off", "overall_off"),
-    *("false_positives", "false_positives_off"),
-)
-NUMBERS |= {name: f"metrics.specialisation.{name}" for name in SPECIALISED}
+NUMBERS |= {name: f"metrics.specialisation.{name}" for name in (*SPECIALISED, "overall_off")}
 
 
 @dataclass(frozen=True)
