@@ -40,6 +40,8 @@ def words(group: str, member: str) -> list[str]:
         found.append("dataset=digits")
     if group == "model" and "family: vision" in path.read_text():
         found += ["dataset=digits", "method=full"]
+    if group == "method" and "trained: false" in path.read_text():
+        found += ["model=smollm2_135m", "readout=label_words"]
     return found
 
 

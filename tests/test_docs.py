@@ -93,6 +93,10 @@ def own_methods() -> dict[str, str]:
 def compose(words: list[str], folder: Path) -> list[RunConfig]:
     """Plan a command up to its checked points, as the sweeper would."""
     GlobalHydra.instance().clear()
+    if "--config-dir" in words:  # the folder of the page, which is searched in any case
+        place = words.index("--config-dir")
+        assert words[place + 1] == "."
+        words = words[:place] + words[place + 2 :]
     words = [word for word in words if word != "-m"]
     search = f"hydra.searchpath=[file://{folder}]"
     with initialize_config_dir(str(CONF), version_base="1.3"):
