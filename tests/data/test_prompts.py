@@ -228,3 +228,14 @@ def test_a_length_that_holds_the_prompt_alone_is_refused(tokenizer: Any) -> None
 def test_an_empty_prompt_of_an_empty_text_is_a_token_all_the_same(smollm2_tokenizer: Any) -> None:
     assert smollm2_tokenizer("")["input_ids"] == []
     assert read(Prompt("{text}", ("text",)), smollm2_tokenizer, "") == [[smollm2_tokenizer.pad_token_id]]
+
+
+def test_a_space_of_the_tokenizers_own_is_no_part_of_an_answer():
+    def alone(text: str) -> list[str]:
+        return ("\u2581" + text).replace(" ", "\u2581").replace("\u2581", " \u2581").split()
+
+    def like_llama_2(texts: list[str], add_special_tokens: bool) -> dict[str, list[list[str]]]:
+        return {"input_ids": [alone(text) for text in texts]}
+
+    assert like_llama_2([" good"], add_special_tokens=False)["input_ids"] == [["\u2581", "\u2581good"]]
+    assert prompts.continuations(like_llama_2, [" good"]) == [["\u2581good"]]

@@ -47,14 +47,6 @@ def test_every_class_needs_words_of_its_own(make_config, words, message):
         ids_of(make_config(*TINY, f"+readout.words={words}"))
 
 
-def test_a_space_of_the_tokenizers_own_is_no_part_of_a_word():
-    def like_llama_2(text: str, add_special_tokens: bool) -> dict[str, list[str]]:
-        return {"input_ids": ("\u2581" + text).replace(" ", "\u2581").replace("\u2581", " \u2581").split()}
-
-    assert like_llama_2(" good", add_special_tokens=False)["input_ids"] == ["\u2581", "\u2581good"]
-    assert prompted.continuation(like_llama_2, " good") == ["\u2581good"]
-
-
 def test_an_answer_ends_at_any_end_that_the_model_knows(make_config, smollm2_tokenizer):
     few = ("dataset.limit={train: 4, select: 2, test: 2}", "encoding.max_length=24")
     with attached(make_config("model=smollm2_135m", "readout=generate", "method=zero_shot", *few)) as work:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hydra_plugins.tunesweep._points import Place, Words, points
 from tunesweep import door
 from tunesweep.errors import BadConfig
+from tunesweep.report.columns import check_columns
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
 from tunesweep.sweep.sweep import Sweep
@@ -47,6 +48,8 @@ def _planned(words: Words, place: Place, cfg: DictConfig) -> Planned:
 def _report(composed: list[DictConfig]) -> dict[str, Any]:
     """Return what an experiment's table shows; experiments that disagree have the usual one."""
     options = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
+    for option in options:
+        check_columns(option["columns"])  # type: ignore[index, call-overload]
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}  # type: ignore[arg-type]
 

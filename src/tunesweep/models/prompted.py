@@ -47,23 +47,11 @@ def word_ids(config: RunConfig, data: DataModule) -> dict[str, list[list[int]]]:
         raise BadConfig(f"readout.words={said} lacks a word for {', '.join(missing)}: give every class one")
     space = prompts.leading_space(data.texts.bare) if data.texts and data.texts.bare else " "
     found = {
-        name: [continuation(data.tokenizer, f"{space}{word}") for word in _listed(said[name])]
+        name: prompts.continuations(data.tokenizer, [f"{space}{word}" for word in _listed(said[name])])
         for name in data.names
     }
     _check_words(said, found)
     return found
-
-
-def continuation(tokenizer: Any, text: str) -> list[int]:
-    """Return a text's ids as they are in the middle of a text.
-
-    At its beginning some tokenizers (Llama 2's) would write a space of their own before it.
-    """
-    before = ":" if text.startswith(" ") else "\n"
-    bare, whole = (tokenizer(t, add_special_tokens=False)["input_ids"] for t in (before, before + text))
-    if whole[: len(bare)] == bare:
-        return list(whole[len(bare) :])
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def _listed(words: Any) -> list[str]:
