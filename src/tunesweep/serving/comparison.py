@@ -108,6 +108,7 @@ def _whole_models(
     store: Store, records: list[RunRecord], configs: list[RunConfig], folder: Path
 ) -> tuple[list[Path], Path]:
     """Write every run's whole model, and the base, in one and the same precision: that of the base."""
+    from tunesweep.methods.merging import absorb
     from tunesweep.serving.examples import without_rows
 
     copies = []
@@ -116,7 +117,8 @@ def _whole_models(
         data, source = without_rows(plain, loading.labels(record)), loading.artefact_folder(store, record)
         network = loading.network(plain, data, store, source)
         copies.append(folder / record.run_id)
-        network.body.merge_and_unload(safe_merge=True).save_pretrained(str(copies[-1]))  # type: ignore[operator]
+        absorb(network)
+        network.body.save_pretrained(str(copies[-1]))  # type: ignore[operator]
     bare = loading.network(plain, data, store, None)
     bare.body.save_pretrained(str(folder / "base"))  # type: ignore[operator]
     return copies, folder / "base"

@@ -1,7 +1,8 @@
 """One way of serving, measured in a process of its own: `python -m tunesweep.serving.measure JSON`.
 
 The argument is a plan; what is printed, as JSON on one line, is what was measured. Memory is what the
-process holds more than before anything was loaded, after every model or adapter has answered once.
+process holds more than before anything was loaded, after every model or adapter has answered once and all
+of its weights have been read.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def _copies(plan: Plan) -> Measured:
     before = held(plan)
     models = [_load(plan, folder) for folder in plan.folders]
     answers = [_ask(model, plan) for model in models]
+    _touch(models)
     held_bytes = held(plan) - before
     del models
     return Measured(held_bytes, _median(plan, lambda folder: _load(plan, folder)), answers)
@@ -64,6 +66,7 @@ def _adapters(plan: Plan) -> Measured:
     for name in names:
         model.set_adapter(name)
         answers.append(_ask(model, plan))
+    _touch([model])
     held_bytes = held(plan) - before
     places = dict(zip(plan.folders, names, strict=True))
     return Measured(held_bytes, _median(plan, lambda folder: model.set_adapter(places[folder])), answers)
@@ -116,6 +119,13 @@ def _ask(model: Any, plan: Plan) -> list[float]:
     with torch.inference_mode():
         found = model(input_ids=ids)[0]
     return [float(value) for value in found.reshape(-1, found.shape[-1])[-1][:64]]
+
+
+def _touch(models: list[Any]) -> None:
+    """Read every weight: a file is mapped into memory, and pages that nobody has read take no place yet."""
+    for model in models:
+        for parameter in model.parameters():
+            parameter.sum()
 
 
 def _median(plan: Plan, swap: Any) -> float:

@@ -11,6 +11,11 @@ from tunesweep.models import prompted
 from tunesweep.models.backbone import auto_class, base_dtype
 
 TOKENIZER = "tokenizer = AutoTokenizer.from_pretrained(folder)"
+HEAD = [
+    "from safetensors.torch import load_file",
+    'head = load_file(f"{folder}/head.safetensors")',
+    "head = {name: tensor.float() for name, tensor in head.items()}",
+]
 
 
 @dataclass
@@ -67,7 +72,7 @@ def _merged(config: RunConfig, _: list[str]) -> list[str]:
     found = [_imports(config), TOKENIZER]
     found += [f"model = {_from_pretrained(config, 'folder', 'dtype=torch.float32')}.eval()"]
     if config.readout.name == "linear":
-        found += ["from safetensors.torch import load_file", 'head = load_file(f"{folder}/head.safetensors")']
+        found += HEAD
     return found
 
 
@@ -85,7 +90,10 @@ def _adapter(config: RunConfig, classes: list[str]) -> list[str]:
 
 
 def _four_bit(config: RunConfig) -> list[str]:
-    skipped = [*config.model.head, "lm_head"]
+    unread = (
+        ["pooler"] if config.readout.name == "linear" else []
+    )  # where a file lacks it, it is not quantised
+    skipped = [*config.model.head, *unread, "lm_head"]
     return [
         'four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4",',
         f"    bnb_4bit_use_double_quant=True, llm_int8_skip_modules={skipped})",
@@ -95,7 +103,7 @@ def _four_bit(config: RunConfig) -> list[str]:
 def _with_peft(config: RunConfig) -> list[str]:
     found = ["from peft import PeftModel", "model = PeftModel.from_pretrained(model, folder).eval()"]
     if config.readout.name == "linear":
-        found += ["from safetensors.torch import load_file", 'head = load_file(f"{folder}/head.safetensors")']
+        found += HEAD
     return found
 
 
