@@ -42,10 +42,14 @@ BAD = [
     ("+train.foo=3", "train.foo is not an option: train takes one of lr, epochs", ""),
     ("+runtime.wandb.foo=3", "runtime.wandb.foo is not an option: runtime.wandb takes", ""),
     # groups and their members
-    ("method=lroa", "method=lroa is not an option: choose one of bitfit, dora, full", "did you mean 'lora'?"),
+    (
+        "method=lroa",
+        "method=lroa is not an option: choose one of adalora, bitfit, bottleneck",
+        "did you mean 'lora'?",
+    ),
     ("encoding=pixel_rows", "encoding=pixel_rows is not an option: choose one of", "'pixels_rows'?"),
     ("modle=minilm", "modle is not an option: the command takes", "did you mean 'model'?"),
-    ("experiment=main", "experiment=main is not an option: choose one of digits_encodings", "main_sweep"),
+    ("experiment=main", "experiment=main is not an option: choose one of classifier_families", "main_sweep"),
     ("hydra/launcher=foo", "hydra/launcher=foo is not an option: choose one of basic", ""),
     ("lora=16", "lora=16 is not an option: choose one of r128, r16", "did you mean 'r16'?"),
     ("lora=r4,16", "lora=16 is not an option: choose one of r128, r16", ""),
@@ -104,7 +108,7 @@ def test_a_bad_word_is_one_sentence(command: CommandLine, word: str, words: str,
 
 def test_the_suggestions_are_options_only(command: CommandLine) -> None:
     said = command("method=lroa").said
-    assert said.endswith("head_only, lora, qlora; did you mean 'lora'?")
+    assert said.endswith("prompt_tuning, qlora, vera, zero_shot; did you mean 'lora'?")
 
 
 def test_a_wrong_sweep_without_m_is_not_mistaken_for_a_single_run(command: CommandLine) -> None:
