@@ -31,7 +31,7 @@ def listed(text: str) -> list[str]:
 COUNTS = listed(
     """
     model.family model.dtype model.head model.pad model.end model.pooling model.hidden model.architecture
-    model.init_from model.past_key_values
+    model.init_from
     method.trained method.trains method.quantisation method.peft method.layers method.hook
     method.shots.k method.shots.per_class method.shots.by
     dataset.task dataset.modality dataset.format dataset.text dataset.text_pair dataset.image dataset.label
@@ -55,7 +55,7 @@ COUNTS = listed(
 COUNTS_NOT = listed(
     """
     model.name model.source model.revision model.file model.target_modules model.width model.max_length
-    model.trust_remote_code model.budget model.tokenizer
+    model.trust_remote_code model.budget model.tokenizer model.past_key_values
     method.name method.merges method.budget.lr method.budget.epochs method.budget.warmup method.budget.source
     lora.r lora.alpha lora.dropout lora.rslora lora.targets lora.target_modules
     dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.path dataset.files

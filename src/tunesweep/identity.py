@@ -27,6 +27,7 @@ _NOT_IDENTITY = {
         "tokenizer",
         "width",
         "max_length",
+        "past_key_values",
         "trust_remote_code",
         "budget",
         "target_modules",

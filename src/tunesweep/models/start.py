@@ -179,6 +179,7 @@ def _check_shapes(network: Tensors, taken: Tensors, source: RunConfig) -> None:
 def _merge(network: Readout, source: RunConfig, folder: Path, same: bool) -> None:
     """Attach the source's adapter, load it, and make it part of the weights, in their own precision."""
     from tunesweep.methods import artefact
+    from tunesweep.methods.merging import absorb
 
     if not same:
         raise BadConfig(
@@ -188,8 +189,6 @@ def _merge(network: Readout, source: RunConfig, folder: Path, same: bool) -> Non
     artefact.load(network, source, folder)
     layers = [module for name, module in network.body.named_modules() if name.endswith(".base_layer")]
     held = [next(layer.parameters()).dtype for layer in layers]
-    for layer in layers:
-        layer.float()  # sums are taken in 32 bits and rounded once
-    network.body = network.body.merge_and_unload(safe_merge=True)  # type: ignore[operator]
+    absorb(network)
     for layer, dtype in zip(layers, held, strict=True):
         layer.to(dtype)
