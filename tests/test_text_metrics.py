@@ -166,7 +166,6 @@ def test_rouge_l_and_token_f1_equal_brute_force_elsewhere(language, pairs):
 @pytest.mark.parametrize("text", ["猫が好きです", "قطة", "นี่คือแมว", "고양이가 있다", "кот", "👍", "?!", ""])
 def test_equal_texts_are_alike_in_every_script(text):
     # rouge-score drops all but a-z and 0-9, and gives nought for two equal Japanese texts.
-    assert RougeScorer(["rougeL"]).score("猫が好きです", "猫が好きです")["rougeL"].fmeasure == 0
     for measure in (text_metrics.rouge_l, text_metrics.token_f1, text_metrics.exact_match):
         assert measure(text, text) == 1
         assert measure(text, "something else") == 0
