@@ -2,7 +2,8 @@
 
     python docs/make_studies.py nli_methods --store multirun
 
-Takes the last sweep of the store whose command named the experiment; nothing is trained.
+Takes the last sweep of the store whose command named the experiment, with `--scale full` the last at its own
+scale, for a page called NAME_full.md; nothing is trained.
 """
 
 from __future__ import annotations
@@ -45,22 +46,23 @@ def main() -> None:
     parser.add_argument("studies", nargs="+")
     parser.add_argument("--store", type=Path, default=Path("multirun"))
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "studies")
+    parser.add_argument("--scale", help="of this scale only; the page is then called NAME_SCALE.md")
     given = parser.parse_args()
     for name in given.studies:
-        path = given.out / f"{name}.md"
+        path = given.out / f"{'_'.join(filter(None, (name, given.scale)))}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(name, Store(given.store)), encoding="utf-8")
+        path.write_text(page(name, Store(given.store), given.scale), encoding="utf-8")
         print(f"written: {path}")
 
 
-def page(name: str, store: Store) -> str:
-    """Return the page of a study."""
-    sweep, data = find(name, store)
+def page(name: str, store: Store, wanted: str | None = None) -> str:
+    """Return the page of a study, on request of one scale."""
+    sweep, data = find(name, store, wanted)
     records = [record for record in map(store.get, data["members"]) if record is not None]
     words = [word for word in data["command"] if not word.startswith(("runtime.", "dataset.path"))]
     return PAGE.format(
         name=name,
-        scale=next((word.split("=")[1] for word in words if word.startswith("scale=")), "full"),
+        scale=scale_of(words),
         about=about(name),
         command=shlex.join(["python", "train.py", *words]),
         tables=markdown_blocks(store, Scope(sweep)),
@@ -70,11 +72,17 @@ def page(name: str, store: Store) -> str:
     )
 
 
-def find(name: str, store: Store) -> tuple[str, dict[str, Any]]:
+def scale_of(words: list[str]) -> str:
+    """Return the scale that a command asks for."""
+    return next((word.split("=")[1] for word in words if word.startswith("scale=")), "full")
+
+
+def find(name: str, store: Store, scale: str | None) -> tuple[str, dict[str, Any]]:
     """Return the last sweep that carried out an experiment."""
     for sweep in reversed(store.sweeps()):
         data = store.get_sweep(sweep) or {}
-        if f"experiment={name}" in data.get("command", []):
+        words = data.get("command", [])
+        if f"experiment={name}" in words and scale in (None, scale_of(words)):
             return sweep, data
     sys.exit(f"{store.root} holds no sweep of experiment={name}: run it first")
 
