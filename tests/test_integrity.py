@@ -108,7 +108,8 @@ def test_a_base_that_is_no_longer_in_four_bits_is_noticed(make_config):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_batch_without_its_mask_is_noticed(make_config, monkeypatch, precision):
-    words = (*FP32, f"train.precision={precision}", "encoding.max_length=128", "dataset.limit.test=12")
+    words = (*FP32, f"train.precision={precision}", "encoding.max_length=128")
+    words += ("dataset.limit.train=8", "dataset.limit.test=12")
     with trained(make_config("method=lora", *words)) as work:
         found = integrity.check_batch_size(work.network, work.data, work.config, work.task)
         assert found["batch_size_change"] <= integrity.LIMITS[precision]
