@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from serving.conftest import FEW, point
-from serving.test_predict import BERT, LOUD
+from serving.test_predict import BERT, LOUD, RUN
 from tunesweep.data import readers
 from tunesweep.models import sources
 from tunesweep.models.random_models import drawn
@@ -26,8 +26,10 @@ ALONE = Path(__file__).parent / "alone.py"
 LLAMA = ("model=random_llama", LOUD)
 T5 = ("model=random_t5", "+model.architecture.initializer_factor=2.0")
 FAST = {
-    "peft and merged, head": (*BERT, "method=lora"),
+    "peft and merged, head": RUN,
     "safetensors, layers and head of ours": (*BERT, "method=bottleneck", "readout=linear"),
+}
+SLOW = {
     "virtual tokens, label words of a decoder": (*LLAMA, "method=prompt_tuning", "readout=label_words"),
     "written by an encoder-decoder": (*T5, "method=ia3", "readout=generate", "readout.max_new_tokens=4"),
 }
@@ -146,10 +148,10 @@ def test_an_artefact_of_every_kind_loads_alone(world, tmp_path):
 
 
 @pytest.mark.slow
-def test_pairs_and_houlsby_layers_load_alone(world, tmp_path):
+def test_prompts_pairs_and_houlsby_layers_load_alone(world, tmp_path):
     pair = ("dataset=files", "encoding=pair", *pairs(tmp_path))
     houlsby = ("method=bottleneck", "method.layers.placement=houlsby", "method.layers.activation=gelu")
-    cells = {"whole model": (*BERT, "method=full", *pair), "both places": (*BERT, *houlsby, *pair)}
+    cells = SLOW | {"whole model": (*BERT, "method=full", *pair), "both places": (*BERT, *houlsby, *pair)}
     check_all(cells, world, tmp_path)
 
 
