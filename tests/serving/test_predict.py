@@ -85,6 +85,7 @@ def test_without_a_file_it_prints_csv(run, tunesweep, test_texts, tmp_path):
     assert len(printed) == 4
 
 
+@pytest.mark.slow
 def test_what_is_written_is_read_and_kept(finished, shelf, tunesweep, tmp_path):
     t5 = ("model=random_t5", "method=ia3", "readout=generate", "readout.max_new_tokens=4")
     run = finished(*t5, "+model.architecture.initializer_factor=2.0")
