@@ -43,7 +43,7 @@ def test_what_does_not_exist_is_named(target: str) -> None:
 
 def test_an_unknown_option_lists_those_there_are() -> None:
     with pytest.raises(
-        BadConfig, match=r"has no option 'max_len': it takes one of name, max_length; did you mean"
+        BadConfig, match=r"has no option 'max_len': it takes one of name, max_length, cut; did you mean"
     ):
         build({"_target_": TEXT, "name": "text", "max_len": 7})
 

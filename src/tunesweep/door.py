@@ -116,7 +116,7 @@ def localised(dataset: DatasetConfig) -> DatasetConfig:
     A file that was given by hand comes before a local copy.
     """
     by_hand = [place for place in (getattr(dataset, split) for split in SPLITS) if place]
-    if dataset.path is None or not all(place.startswith("hub:") for place in by_hand):
+    if dataset.path is None or (dataset.files and not all(place.startswith("hub:") for place in by_hand)):
         return dataset
     folder = Path(dataset.path)
     places = {split: str(folder / name) for split, name in dataset.files.items()}

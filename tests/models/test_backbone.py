@@ -30,7 +30,7 @@ def repacks() -> bool:
 def gradients_after_an_evaluation(config: Any) -> float:
     """Score without gradients, take one step, and return the norm of what reached the adapters."""
     with attached(config) as work:
-        score(work.network, work.data.test_dataloader(), "bf16")
+        score(work.network, work.data.test_dataloader(), "bf16", work.task.look)
         learn(work, steps=1, lr=0.0)
         found = [p.grad for name, p in work.network.named_parameters() if ".lora_B." in name]
         return float(sum(grad.norm() for grad in found if grad is not None))
@@ -43,18 +43,18 @@ def without_biases(body: torch.nn.Module, _: torch.dtype) -> None:
 
 
 def test_an_evaluation_before_training_leaves_the_gradients_of_qlora(make_config):
-    assert gradients_after_an_evaluation(make_config("method=qlora", *FEW)) > 1e-3
+    assert gradients_after_an_evaluation(make_config("method=qlora", "train.precision=bf16", *FEW)) > 1e-3
 
 
 @pytest.mark.skipif(not repacks(), reason="this CPU has no AVX512-BF16, so bitsandbytes does not repack")
 @pytest.mark.filterwarnings("ignore:bitsandbytes.*an autograd kernel was not registered")
 def test_without_the_cure_no_gradient_reaches_the_adapters(make_config, monkeypatch):
     monkeypatch.setattr(backbone, "tame_four_bit", without_biases)
-    assert gradients_after_an_evaluation(make_config("method=qlora", *FEW)) == 0
+    assert gradients_after_an_evaluation(make_config("method=qlora", "train.precision=bf16", *FEW)) == 0
 
 
 def test_the_head_of_a_quantised_model_is_not_quantised(make_config):
-    with attached(make_config("method=qlora", *FEW)) as work:
+    with attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
         head = work.network.body.base_model.model.classifier.modules_to_save["default"]
         assert type(head) is torch.nn.Linear
         before = head.weight.detach().clone()
@@ -69,10 +69,13 @@ def test_a_head_that_no_exception_names_is_quantised_and_cannot_train(make_confi
 
     careless = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4")
     monkeypatch.setattr(backbone, "_four_bit", lambda config: careless)
-    with at_work(make_config("method=qlora", *FEW)) as work:
+    with at_work(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
         body: Any = backbone.load_body(work.config, work.data, CPU)
         assert body.classifier in backbone.four_bit_layers(body)
-    with pytest.raises(AssertionError), attached(make_config("method=qlora", *FEW)) as work:
+    with (
+        pytest.raises(AssertionError),
+        attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work,
+    ):
         learn(work, steps=2)
 
 
@@ -88,10 +91,10 @@ def everything(body: torch.nn.Module) -> dict[str, bytes]:
 
 
 def test_a_quantised_base_stays_as_it_was_loaded_to_the_bit(make_config):
-    with attached(make_config("method=qlora", *FEW)) as work:
+    with attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
         before = everything(work.network)
         learn(work, steps=3)
-        score(work.network, work.data.test_dataloader(), "bf16")
+        score(work.network, work.data.test_dataloader(), "bf16", work.task.look)
         assert everything(work.network) == before
         layer = backbone.four_bit_layers(work.network)[0]
         assert layer.compute_dtype == layer.bias.dtype == torch.bfloat16
@@ -99,7 +102,7 @@ def test_a_quantised_base_stays_as_it_was_loaded_to_the_bit(make_config):
 
 def test_without_the_cure_the_biases_of_the_base_change(make_config, monkeypatch):
     monkeypatch.setattr(backbone, "tame_four_bit", lambda body, compute: None)
-    with attached(make_config("method=qlora", *FEW)) as work:
+    with attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
         before = everything(work.network)
         learn(work, steps=1)
         assert everything(work.network) != before
@@ -116,7 +119,7 @@ def test_without_the_cure_the_biases_of_the_base_change(make_config, monkeypatch
     ],
 )
 def test_only_a_base_that_is_frozen_may_be_held_in_16_bits(make_config, overrides, dtype):
-    config = make_config("model.dtype=bfloat16", *overrides, *FEW)
+    config = make_config("model.dtype=bfloat16", "train.precision=bf16", *overrides, *FEW)
     assert backbone.base_dtype(config) == dtype
     with attached(config) as work:
         held = {n: p.dtype for n, p in work.network.named_parameters() if "word_embeddings" in n}

@@ -47,7 +47,7 @@ def word_ids(config: RunConfig, data: DataModule) -> dict[str, list[list[int]]]:
         raise BadConfig(f"readout.words={said} lacks a word for {', '.join(missing)}: give every class one")
     space = prompts.leading_space(data.texts.bare) if data.texts and data.texts.bare else " "
     found = {
-        name: prompts.continuations(data.tokenizer, [f"{space}{word}" for word in _listed(said[name])])
+        name: [prompts.continuations(data.tokenizer, [f"{space}{w}"])[0] for w in _listed(said[name])]
         for name in data.names
     }
     _check_words(said, found)
