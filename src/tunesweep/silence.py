@@ -19,11 +19,11 @@ _WARNINGS = (
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
     """Let libraries speak only of errors, and drop the warnings named above."""
+    import datasets
+    import transformers  # sets its own level when it is imported
+
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    import datasets
-    import transformers
-
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     with warnings.catch_warnings():
