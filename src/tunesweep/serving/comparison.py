@@ -202,7 +202,8 @@ def _megabytes(count: int) -> str:
 
 def _note(found: Comparison) -> str:
     return (
-        f"Measured on {found.device}: memory is what a process holds more after loading, one answer "
-        "each and a reading of all weights; a change of task is the median of several, with files in the operating system's cache. Both ways "
-        f"answer one text alike to {found.largest_difference:.1g}. Runs: {', '.join(found.runs)}."
+        f"Measured on {found.device}: memory is what a process holds more after loading, one answer each "
+        "and a reading of all weights; a change of task is the median of several, with files in the "
+        "operating system's cache. Both ways answer one text alike to "
+        f"{found.largest_difference:.1g}. Runs: {', '.join(found.runs)}."
     )
