@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError, SweepFailed, TunesweepError
+from tunesweep.failures import NEVER_HELPS
 from tunesweep.record import RunRecord
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
@@ -20,7 +21,6 @@ from tunesweep.sweep.points import Planned
 NO_RECORD = "the launcher returned and left no record"
 LOST = {"class": "lost", "message": "no record was written"}
 
-NEVER_AGAIN = {"bad_config", "bad_data", "integrity"}  # would fail in the same way
 REPAIR = "correct the command or what it names"
 SOURCE_FAILED = "source failed"  # not carried out: there was nothing to start from
 AGAIN = "the same command runs again what may succeed"
@@ -106,7 +106,7 @@ class Sweep:
         if not failed:
             return
         classes = {(record.failure or {}).get("class") if record else "lost" for record in failed.values()}
-        advice = REPAIR if classes - {SOURCE_FAILED} <= NEVER_AGAIN else AGAIN
+        advice = REPAIR if classes - {SOURCE_FAILED} <= NEVER_HELPS else AGAIN
         lines = [f"{len(failed)} of {len(records)} runs failed; {advice}:"]
         lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
         raise SweepFailed("\n".join(lines))
