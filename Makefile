@@ -47,9 +47,10 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure starts of the command line and time per step (medians)
+bench: setup ## measure starts, time per step and label words (medians)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/step.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
 
 docs: setup ## build the documentation as a site, offline, into site/
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
