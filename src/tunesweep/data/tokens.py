@@ -82,7 +82,11 @@ def write_rows(rows: datasets.Dataset, call: Callable[[Rows], Rows], gone: list[
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=path.parent) as folder:  # what a failed write leaves goes with it
             part = Path(folder) / path.name
-            rows.map(call, batched=True, remove_columns=gone, cache_file_name=str(part))
+            named = {
+                "cache_file_name": str(part),
+                "new_fingerprint": path.stem[:64],
+            }  # else it pickles `call`
+            rows.map(call, batched=True, remove_columns=gone, **named)
             part.replace(path)
     except OSError as error:
         reason = error.strerror or error
