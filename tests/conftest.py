@@ -22,8 +22,11 @@ door.register()
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache of weights and token ids for the whole session."""
-    return tmp_path_factory.mktemp("cache")
+    """One cache of weights and token ids for the whole session, and for all of its processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

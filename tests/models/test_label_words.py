@@ -182,6 +182,7 @@ def test_pmi_compares_each_word_with_the_prompt_alone():
         assert row == pytest.approx([math.log(sum(map(math.exp, words))) for words in each], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_smollm2_reads_label_words_like_a_plain_loop_and_learns_with_lora(make_config):
     words = "+readout.words={fresh: [wonderful, a delight], rotten: bad}"
     few = ("dataset.limit={train: 4, select: 2, test: 4}", "encoding.max_length=24", "train.precision=fp32")
