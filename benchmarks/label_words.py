@@ -1,9 +1,9 @@
 """Seconds per example of label-word scoring against generating the label, SmolLM2-135M in 32 bits.
 
 Pairs of texts are asked for one of three relations, by the names of MultiNLI's classes: with no solved
-example before them, with one and with two of each class, the same for all. Three ways are timed in turn, so that a
-machine that grows slower slows all; figures are medians of processor time, which other work on the machine
-touches least, and with one thread is the time on a quiet one:
+example before them, with one and with two of each class, the same for all. Three ways are timed in turn, so
+that a machine that grows slower slows all; figures are medians of processor time, which other work on the
+machine touches least, and with one thread is the time on a quiet one:
 
 - ours: the readout `label_words` as a run scores its test split, weights and batches as below;
 - batched: transformers' `generate`, greedy, padded on the left, as many tokens as the longest label has;
