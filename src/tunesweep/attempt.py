@@ -37,7 +37,7 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
         _fail(record, kind, _sentence(kind, cause), _log(error))
     _finish(record, store)
     if record.failure and record.failure["class"] == "interrupted":
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(record.failure["message"])
     return record
 
 
@@ -65,6 +65,11 @@ def _put(record: RunRecord, store: Store) -> None:
             _fail(record, "bug", f"the record cannot be written: {error}", _log(error))
         record.history, record.cost, record.integrity = [], {}, {}
         store.put(record)
+
+
+def failure_class(error: BaseException) -> str:
+    """Return the class of failure that an error stands for."""
+    return _diagnose(error)[0]
 
 
 def _diagnose(error: BaseException) -> tuple[str, BaseException]:
@@ -106,10 +111,10 @@ def _of_disk(error: BaseException) -> bool:
 
 
 def _sentence(kind: str, cause: BaseException) -> str:
-    if kind == "interrupted":
-        return "stopped by the user; the same command runs it again"
     if isinstance(cause, TunesweepError):
         return str(cause)
+    if kind == "interrupted":
+        return "stopped by the user; the same command runs it again"
     reason = str(cause).strip().split("\n")[0]
     return ": ".join(filter(None, (type(cause).__name__, reason))) + _REMEDIES.get(kind, "")
 

@@ -36,6 +36,18 @@ class Diverged(TunesweepError):
     failure = "diverged"
 
 
+class Interrupted(TunesweepError):
+    """Training was stopped by the user or the batch system, after a step."""
+
+    failure = "interrupted"
+
+
+class TimedOut(TunesweepError):
+    """Training took longer than it was allowed."""
+
+    failure = "timeout"
+
+
 class StorageError(TunesweepError):
     """The store or the cache cannot be written or read."""
 

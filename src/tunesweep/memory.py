@@ -6,6 +6,8 @@ import ctypes
 import gc
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import psutil
@@ -29,14 +31,14 @@ class MemoryWatch:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.baseline = self.peak = 0
-        self._stop = threading.Event()
+        self._stop, self._paused = threading.Event(), False
 
     def __enter__(self) -> MemoryWatch:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-            self.baseline = torch.cuda.memory_allocated()
+            self.baseline = self.peak = torch.cuda.memory_allocated()
         else:
             trim()
             self.baseline = self.peak = resident()
@@ -46,15 +48,31 @@ class MemoryWatch:
 
     def _sample(self) -> None:
         while not self._stop.wait(INTERVAL_S):
-            self.peak = max(self.peak, resident())
+            if not self._paused:
+                self._look()
+
+    def _look(self) -> None:
+        cuda = self.device.type == "cuda"
+        self.peak = max(self.peak, torch.cuda.max_memory_allocated() if cuda else resident())
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        if self.device.type == "cuda":
-            self.peak = torch.cuda.max_memory_allocated()
-            return
-        self._stop.set()
-        self._thread.join()
-        self.peak = max(self.peak, resident())
+        if self.device.type != "cuda":
+            self._stop.set()
+            self._thread.join()
+        self._look()
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """Leave out what is done within, such as reading a checkpoint."""
+        self._look()
+        self._paused = True
+        try:
+            yield
+        finally:
+            trim()
+            if self.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            self._paused = False
 
     def description(self) -> dict[str, int | str]:
         """Return the record's part on memory, in bytes."""

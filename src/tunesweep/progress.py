@@ -76,7 +76,8 @@ class Bars(Callback):
         self.bars.start()
         self.bars.add_task("sweep", total=self.point.total, completed=max(self.point.index - 1, 0), scores="")
         steps = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
-        self.steps = self.bars.add_task(title(self.point), total=steps, scores="")
+        done = int(trainer.fit_loop.epoch_loop.total_batch_idx) + 1  # by an attempt before this one
+        self.steps = self.bars.add_task(title(self.point), total=steps, completed=done, scores="")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Move the inner bar."""

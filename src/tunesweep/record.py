@@ -46,6 +46,7 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     artefacts: dict[str, str] = field(default_factory=dict)  # kind -> path below the store
     failure: dict[str, str] | None = None  # class, message, log
+    resumed: list[int] = field(default_factory=list)  # optimiser steps from which it was taken up again
     warnings: list[str] = field(default_factory=list)
     started: str = ""
     finished: str = ""

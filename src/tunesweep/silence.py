@@ -12,6 +12,7 @@ _WARNINGS = (
     r".*does not have many workers.*",  # one process feeds a small in-memory set faster than workers would
     r".*GPU available but not used.*",  # runtime.device=cpu was asked for
     r".*gradient_checkpointing\w*. is deprecated.*",  # the newer name is not in all versions we allow
+    r".*your dataloader is not resumable.*",  # it is: batches that are done are passed over by index
     r".*isinstance\(treespec, LeafSpec\).*",  # between Lightning and torch
 )
 

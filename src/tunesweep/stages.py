@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -11,34 +12,41 @@ import numpy as np
 import torch
 from pytorch_lightning import seed_everything
 
-from tunesweep import fresh, identity, integrity, predictions
+from tunesweep import fresh, headroom, identity, integrity, predictions, training
+from tunesweep.attempt import failure_class
+from tunesweep.checkpoint import NOTES, Notes, Place, Unusable
 from tunesweep.config import RunConfig
 from tunesweep.data.location import content_digest
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
 from tunesweep.hardware import warning as hardware_warning
-from tunesweep.memory import MemoryWatch, bound_kernel_caches
+from tunesweep.memory import bound_kernel_caches
 from tunesweep.methods import artefact
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Readout
 from tunesweep.models.start import start_from
 from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
-from tunesweep.progress import progress_callbacks
 from tunesweep.provenance import provenance
 from tunesweep.record import RunRecord
 from tunesweep.scoring import score
 from tunesweep.store import Store
 from tunesweep.tasks import build_task
-from tunesweep.tasks.learner import Learner
 from tunesweep.tasks.task import Scored, Task
-from tunesweep.trainer import BestOnSelect, Stopwatch, build_trainer, fit
+
+
+# What failed so goes on from its checkpoint; after any other failure a run begins anew.
+RESUMED = frozenset({"interrupted", "timeout", "out_of_memory", "storage"})
 
 
 class Workplace:
-    """What the stages hand to one another, and a folder that is gone afterwards."""
+    """What the stages hand to one another, and a folder that is gone afterwards.
 
+    Of a run that was stopped, the folder stays, with a checkpoint that the next attempt goes on from.
+    """
+
+    kept: Notes | None  # what an earlier attempt left to go on from
     device: torch.device
     data: DataModule
     task: Task
@@ -55,17 +63,33 @@ class Workplace:
         self.run_id = config.runtime.point.run_id
         self.folder = store.path("work", self.run_id)
         self.artefact = self.folder / "artefact"
-        self._began = time.perf_counter()
+        self.place, self.kept = Place(self.folder), None
+        self.began = time.perf_counter()
 
     def __enter__(self) -> Workplace:
-        shutil.rmtree(self.folder, ignore_errors=True)  # of an attempt that was killed
+        try:
+            self.kept = self.place.notes(self.run_id)
+        except Unusable as problem:
+            self.record.warnings.append(str(problem))
+        runtime = self.config.runtime
+        if self.kept and runtime.force and self.kept.command != runtime.point.command:
+            self.kept = None
+        self.place.tidy(self.kept)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.record.cost["minutes"] = (time.perf_counter() - self._began) / 60
+        if error is None or failure_class(error) not in RESUMED or not (self.folder / NOTES).exists():
+            self.place.clear()
+        earlier = self.kept.minutes if self.kept else 0.0
+        self.record.cost["minutes"] = earlier + (time.perf_counter() - self.began) / 60
+
+    def score(self, network: Readout) -> Scored:
+        """Score the test split, fewer examples at a time where memory runs out."""
+        return headroom.within_memory(
+            partial(self.task.evaluate, network), partial(headroom.halve_eval_batch, self)
+        )
 
     def new_network(self, config: RunConfig | None = None) -> Readout:
         """Return the network that the point begins with: weights loaded, nothing attached."""
@@ -113,28 +137,22 @@ def load_network(work: Workplace) -> None:
 
 def train(work: Workplace) -> None:
     """Fit, then go back to the epoch that was best on the select split."""
-    config, watch = work.config, Stopwatch()
-    if not config.method.trained:
+    if not work.config.method.trained:
         return
-    best = BestOnSelect(work.task.monitor, work.folder / "best.safetensors")
-    callbacks = [watch, best, *progress_callbacks(config.runtime)]
-    learner = Learner(work.network, config, work.data, work.task)
-    trainer = build_trainer(config, work.device, callbacks, work.data.batches.accumulation, work.task)
-    with MemoryWatch(work.device) as memory:
-        fit(trainer, learner, work.data)
-    work.network.to(work.device)
-    work.record.history = learner.history
-    work.record.metrics["select"] = learner.history[best.epoch - 1]
-    work.record.cost |= memory.description() | {
-        "minutes_per_epoch": watch.seconds / 60 / watch.epochs,
-        "tokens_per_s": sum(work.data.lengths("train")) * watch.epochs / watch.seconds,
-        "epochs": watch.epochs,
+    notes = training.learn(work)
+    seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
+    work.record.history = notes.history
+    work.record.metrics["select"] = notes.history[notes.best["epoch"] - 1]
+    work.record.cost |= notes.memory | {
+        "minutes_per_epoch": seconds / 60 / epochs,
+        "tokens_per_s": sum(work.data.lengths("train")) * epochs / seconds,
+        "epochs": epochs,
     }
 
 
 def evaluate(work: Workplace) -> None:
     """Score the test split; its labels are read here, once."""
-    scored = work.task.evaluate(work.network)
+    scored = work.score(work.network)
     work.answers = work.data.test_answers.open()
     work.scored = work.task.judge(scored, work.answers)
     work.record.metrics["test"] = work.scored.metrics
@@ -170,7 +188,9 @@ def check_artefact(work: Workplace) -> None:
         return
     seed_everything(work.config.seeds.init, verbose=False)
     network = work.new_network()  # the head too is what the point began with
-    before = fresh.before(network, work.config, work.task)
+    before = headroom.within_memory(
+        partial(fresh.before, network, work.config, work.task), partial(headroom.halve_eval_batch, work)
+    )
     work.record.metrics |= fresh.comparison(work.task, before, work.scored, work.answers, work.config)
     if work.off is not None:
         work.record.integrity["off_equals_base"] = integrity.check_off(work.off, before)

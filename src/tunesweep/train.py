@@ -50,8 +50,9 @@ def main() -> None:
         door.check_words(word for word in sys.argv[1:] if "=" in word and not word.startswith("-"))
         command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
         command(train)()
-    except KeyboardInterrupt:
-        print("\nstopped: what was finished is kept, the same command goes on from there", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        said = str(stop) or "stopped; the same command goes on from there"
+        print(f"\n{said}; what was finished is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except EXPECTED as error:
         if traceback_wanted:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -14,6 +17,7 @@ from tunesweep.config import RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import StorageError
 from tunesweep.methods.artefact import restore, trained_state
+from tunesweep.models.readouts import Readout
 from tunesweep.tasks.learner import Learner
 from tunesweep.tasks.task import Task
 
@@ -21,28 +25,71 @@ from tunesweep.tasks.task import Task
 class Stopwatch(Callback):
     """Measures training time alone: validation and what else happens between epochs is not counted."""
 
-    def __init__(self) -> None:
-        self.seconds, self.epochs = 0.0, 0
-        self._since = 0.0
+    def __init__(self, seconds: float = 0.0, epochs: int = 0) -> None:
+        self.seconds, self.epochs = seconds, epochs
+        self._since: float | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._since, self.epochs = time.perf_counter(), self.epochs + 1
+        self.epochs += 1
+        self.start()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock: Lightning validates before its training epoch ends."""
-        if pl_module.device.type == "cuda":
+        self.stop(pl_module.device)
+
+    def start(self) -> None:
+        """Count from now."""
+        self._since = time.perf_counter()
+
+    def stop(self, device: torch.device) -> None:
+        """Count until now."""
+        if device.type == "cuda":
             torch.cuda.synchronize()  # steps are queued, not done
-        self.seconds += time.perf_counter() - self._since
+        if self._since is not None:
+            self.seconds += time.perf_counter() - self._since
+        self._since = None
+
+    @contextmanager
+    def paused(self, device: torch.device) -> Iterator[None]:
+        """Leave out what is done within."""
+        running = self._since is not None
+        self.stop(device)
+        yield
+        if running:
+            self.start()
+
+    def state(self) -> dict[str, Any]:
+        """Return what another watch goes on from, as its arguments; while it is stopped."""
+        return {"seconds": self.seconds, "epochs": self.epochs}
 
 
 class BestOnSelect(Callback):
-    """Keeps the trained weights, and only those, of the best epoch on the select split (R10, R17)."""
+    """Keeps the trained weights, and only those, of the best epoch on the select split (R10, R17).
 
-    def __init__(self, monitor: str, path: Path) -> None:
-        self.monitor, self.path = monitor, path
-        self.epoch = 0
-        self._best: tuple[float, float] | None = None
+    The file of a best epoch stays as long as a checkpoint names it.
+    """
+
+    def __init__(self, monitor: str, folder: Path, epoch: int = 0, key: list[float] | None = None) -> None:
+        self.monitor, self.folder = monitor, folder
+        self.epoch = self._kept = epoch
+        self._best = tuple(key) if key else None
+
+    @property
+    def path(self) -> Path | None:
+        """Return the file of the best epoch so far."""
+        return self._path(self.epoch) if self.epoch else None
+
+    def _path(self, epoch: int) -> Path:
+        return self.folder / f"best-{epoch}.safetensors"
+
+    def state(self) -> dict[str, Any]:
+        """Return what another of these goes on from, as its arguments."""
+        return {"epoch": self.epoch, "key": list(self._best or ())}
+
+    def keep(self) -> None:
+        """Note that a checkpoint names the best epoch's file, and no other."""
+        self._kept = self.epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save when better; equal scores are told apart by the loss."""
@@ -50,25 +97,25 @@ class BestOnSelect(Callback):
         scores = pl_module.history[-1]
         key = (-scores["loss"] if self.monitor == "loss" else scores[self.monitor], -scores["loss"])
         if self._best is None or key > self._best:
-            self._best, self.epoch = key, scores["epoch"]
-            self._save(trained_state(pl_module.network))
+            before, self._best, self.epoch = self.epoch, key, scores["epoch"]
+            self._save(trained_state(pl_module.network), self._path(self.epoch))
+            if before not in (0, self._kept):
+                self._path(before).unlink(missing_ok=True)
 
-    def _save(self, state: dict[str, torch.Tensor]) -> None:
-        part = self.path.with_suffix(".part")
+    def _save(self, state: dict[str, torch.Tensor], path: Path) -> None:
+        part = path.with_suffix(".part")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             save_file(state, str(part))
-            part.replace(self.path)
+            part.replace(path)
         except OSError as error:
             raise StorageError(
-                f"the checkpoint {self.path} cannot be written: {error.strerror or error}"
+                f"the checkpoint {path} cannot be written: {error.strerror or error}"
             ) from error
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go back to the best epoch, and leave no file behind."""
-        assert isinstance(pl_module, Learner)
-        restore(pl_module.network, load_file(str(self.path)))
-        self.path.unlink()
+    def bring_back(self, network: Readout) -> None:
+        """Go back to the best epoch."""
+        restore(network, load_file(str(self.path)))
 
 
 def build_trainer(

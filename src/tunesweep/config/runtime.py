@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
 from tunesweep.config.checks import positive
-from tunesweep.errors import require
+from tunesweep.errors import BadConfig, require
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Point:
     model_fingerprint: str = ""
     data_fingerprint: str = ""
     name: str = ""  # the point in the words of its command
+    command: str = ""  # stands for the command that planned it: a forced run resumes that of its own only
     index: int = 0
     total: int = 1
     uses_lora: bool = True  # the method takes its rank
@@ -52,13 +54,19 @@ class RuntimeConfig:
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
     force: bool = False
+    checkpoint_minutes: float = 5  # a run that is killed loses no more; 0: after every step
+    timeout_minutes: float | None = None  # of one attempt; the same command goes on from its checkpoint
     progress: bool = True
     wandb: WandbConfig = field(default_factory=WandbConfig)
     point: Point = field(default_factory=Point)
 
     def __post_init__(self) -> None:
         positive("runtime", threads=self.threads, micro_batch=self.micro_batch)
-        positive("runtime", eval_batch_size=self.eval_batch_size)
+        positive("runtime", eval_batch_size=self.eval_batch_size, timeout_minutes=self.timeout_minutes)
+        if not 0 <= self.checkpoint_minutes < math.inf:
+            raise BadConfig(
+                f"runtime.checkpoint_minutes={self.checkpoint_minutes} must not be negative, and finite"
+            )
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")

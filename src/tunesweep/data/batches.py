@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -34,21 +35,27 @@ class GlobalBatches:
         self.lengths = np.asarray(lengths)
         self.terms = np.ones(len(self.lengths), dtype=np.int64) if terms is None else terms
         self.batch, self.micro, self.seed, self.bucketing = batch, micro, seed, bucketing
-        self.epoch = 0
+        self.epoch = self._done = 0
         self._totals: list[int] = []
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.lengths), self.batch)
         return full * -(-self.batch // self.micro) + -(-rest // self.micro)
 
+    def begin_at(self, epoch: int, done: int) -> None:
+        """Let the next pass be that of an epoch, without its first micro-batches."""
+        self.epoch, self._done = epoch, done
+
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
         groups = self._global(rng)
         self._totals = [int(self.terms[group].sum()) for group in groups]
-        for group in groups:
-            for start in range(0, len(group), self.micro):
-                yield [int(index) for index in group[start : start + self.micro]]
+        batches = (
+            [int(i) for i in g[s : s + self.micro]] for g in groups for s in range(0, len(g), self.micro)
+        )
+        done, self._done = self._done, 0
+        yield from islice(batches, done, None)
 
     def _global(self, rng: np.random.Generator) -> list[np.ndarray]:
         order = rng.permutation(len(self.lengths))

@@ -108,6 +108,10 @@ class DataModule(pl.LightningDataModule):
             terms=scored_terms(self.rows["train"]),
         )
 
+    def divide_again(self) -> None:
+        """Cut the train split anew, after a change of `runtime.micro_batch`."""
+        self.batches = self._train_batches()
+
     def _collator(self, labels: np.ndarray | None) -> TextCollator | ImageCollator:
         if self.tokenizer is None:
             assert self.splits.value_range is not None

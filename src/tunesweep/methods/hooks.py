@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # AdaLoRA's three phases as shares of all steps: the scripts of its authors (arXiv:2303.10512) spend 6 to 17 %
 # before the first rank is given up, and 44 to 59 % after the last one.
 INITIAL, FINAL = 0.1, 0.5
+IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # PEFT's names for moving means, by parameter
 
 
 class Hook:
@@ -27,6 +28,13 @@ class Hook:
     def after_step(self, network: Readout, step: int, total: int) -> None:
         """Change the network after a step, counted from 0; its gradients are still there."""
 
+    def state(self, network: Readout) -> dict[str, Any]:
+        """Return what the next step depends on beside weights and gradients."""
+        return {}
+
+    def take_up(self, network: Readout, state: dict[str, Any]) -> None:
+        """Put that back."""
+
     def before_save(self, network: Readout) -> None:
         """Bring what is not a weight in line with the weights."""
 
@@ -40,6 +48,7 @@ class AdaLora(Hook):
         settings.total_step = max(total, 3)
         settings.tinit = min(int(INITIAL * total), settings.total_step - 2)
         settings.tfinal = max(1, min(int(FINAL * total), settings.total_step - settings.tinit - 1))
+        _tuner(network).rankallocator.reset_ipt()  # of an attempt that ran out of memory
 
     def before_step(self, network: Readout) -> None:
         """Add the gradient of the regulariser that keeps singular vectors orthogonal.
@@ -64,6 +73,21 @@ class AdaLora(Hook):
     def after_step(self, network: Readout, step: int, total: int) -> None:
         """Weigh every rank by its gradient, and switch off those beyond the budget."""
         _tuner(network).update_and_allocate(step)
+
+    def state(self, network: Readout) -> dict[str, Any]:
+        """Return how important each rank has been so far, and which are switched off."""
+        allocator = _tuner(network).rankallocator
+        pattern = _tuner(network).peft_config["default"].rank_pattern
+        return {name: getattr(allocator, name) for name in IMPORTANCE} | {"rank_pattern": pattern}
+
+    def take_up(self, network: Readout, state: dict[str, Any]) -> None:
+        """Put that back, beside the weights that it belongs to."""
+        tuner = _tuner(network)
+        weights = dict(tuner.model.named_parameters())
+        tuner.peft_config["default"].rank_pattern = state["rank_pattern"]
+        for name in IMPORTANCE:
+            found = {key: value.to(weights[key].device) for key, value in state[name].items()}
+            setattr(tuner.rankallocator, name, found)
 
     def before_save(self, network: Readout) -> None:
         """Keep the ranks of the weights as they are: an earlier epoch may have had more than the last."""
@@ -97,6 +121,16 @@ def before_step(network: Readout, config: RunConfig) -> None:
 def after_step(network: Readout, config: RunConfig, step: int, total: int) -> None:
     """Call the method's hook after optimiser step `step` (from 0) of `total`."""
     find(config).after_step(network, step, total)
+
+
+def state(network: Readout, config: RunConfig) -> dict[str, Any]:
+    """Return what the method's hook keeps from step to step: tensors and plain data."""
+    return find(config).state(network)
+
+
+def take_up(network: Readout, config: RunConfig, state: dict[str, Any]) -> None:
+    """Give the method's hook back what it kept."""
+    find(config).take_up(network, state)
 
 
 def before_save(network: Readout, config: RunConfig) -> None:

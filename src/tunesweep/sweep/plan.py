@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -120,6 +121,8 @@ def _again_for_others(plan: Plan) -> None:
 
 
 def _number(plan: Plan) -> None:
+    command = uuid.uuid4().hex[:8]
     for index, planned in enumerate(plan.todo, start=1):
         point = planned.config.runtime.point
+        point.command = command
         point.sweep_id, point.index, point.total = plan.sweep_id, index, len(plan.todo)

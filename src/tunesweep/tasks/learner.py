@@ -33,6 +33,7 @@ class Learner(pl.LightningModule):
         self._sums: list[Tensor] = []
         self._terms: list[Tensor] = []
         self._seen: list[dict[str, Tensor]] = []
+        self._schedule = _get_scheduler()  # imported here, before memory is watched
 
     def training_step(self, batch: Batch, position: int) -> Tensor:
         """Return the loss of a micro-batch, weighted so that accumulation equals one large batch."""
@@ -68,6 +69,17 @@ class Learner(pl.LightningModule):
             rate = self.config.train.lr
             raise Diverged(f"the loss is not finite at train.lr={rate}: lower the rate or set train.clip")
 
+    def losses(self) -> dict[str, Any]:
+        """Return the losses of this epoch so far, and of how many terms each is the sum."""
+        sizes = [len(part) for part in self._sums]
+        return {"sizes": sizes, "sums": _joined(self._sums), "terms": _joined(self._terms)}
+
+    def take_up(self, losses: dict[str, Any]) -> None:
+        """Go on with an epoch whose first losses are known."""
+        self._sums, self._terms = (
+            list(losses[name].to(self.device).split(losses["sizes"])) for name in ("sums", "terms")
+        )
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Let the method add to gradients that are complete and not yet clipped."""
         hooks.before_step(self.network, self.config)
@@ -83,13 +95,11 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return an optimiser and a schedule stepped with it."""
-        from transformers import get_scheduler
-
         train = self.config.train
         assert train.lr is not None
         hooks.prepare(self.network, self.config, self._steps)
         optimizer = OPTIMIZERS[train.optimizer](self._groups(train.weight_decay), train.lr)
-        scheduler = get_scheduler(
+        scheduler = self._schedule(
             SCHEDULES[train.schedule], optimizer, round(self._steps * (train.warmup or 0.0)), self._steps
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -100,6 +110,17 @@ class Learner(pl.LightningModule):
         matrices = [parameter for parameter in trained if parameter.ndim > 1]
         others = [parameter for parameter in trained if parameter.ndim <= 1]
         return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return torch.cat(parts) if parts else torch.empty(0)
+
+
+def _get_scheduler() -> Callable[..., Any]:
+    from transformers import get_scheduler
+
+    found: Callable[..., Any] = get_scheduler
+    return found
 
 
 def _adamw(groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
