@@ -72,7 +72,9 @@ class CommandLine:
 
     def __call__(self, *words: str) -> Outcome:
         outcome = Outcome()
-        self._patch.setattr(sys, "argv", ["train.py", *words, *self.place])
+        # In this process, unless a test chooses otherwise: a stub would not reach a worker.
+        launcher = [] if any(w.startswith("hydra/launcher=") for w in words) else ["hydra/launcher=basic"]
+        self._patch.setattr(sys, "argv", ["train.py", *words, *self.place, *launcher])
         self._patch.setattr(train, "train", self._job(outcome))
         self._patch.setenv("HYDRA_FULL_ERROR", self.full_error)
         self._patch.setenv("COLUMNS", "100")

@@ -57,7 +57,8 @@ COUNTS_NOT = listed(
     lora.r lora.alpha lora.dropout lora.rslora lora.targets lora.target_modules
     dataset.name dataset.train dataset.select dataset.test dataset.folder dataset.path dataset.files
     dataset.local dataset.revision
-    runtime.store runtime.cache runtime.device runtime.threads runtime.micro_batch runtime.eval_batch_size
+    runtime.store runtime.cache runtime.device runtime.workers runtime.threads runtime.stop_after
+    runtime.micro_batch runtime.eval_batch_size
     runtime.gradient_checkpointing runtime.attention runtime.keep runtime.force runtime.progress
     runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
     runtime.point.run_id runtime.point.sweep_id runtime.point.model_fingerprint

@@ -34,3 +34,7 @@ CLASSES = {
     "not started": FailureClass("too many failures in a row came before it", brakes=False),
 }
 NEVER_HELPS = frozenset({"bad_config", "bad_data", "integrity"})  # would fail in the same way
+SOURCE_FAILED = "source failed"
+NOT_STARTED = "not started"
+CONSEQUENCES = frozenset({SOURCE_FAILED, NOT_STARTED})  # of failures of other points
+UNDECIDED = frozenset({"interrupted", "lost"}) | CONSEQUENCES  # the point itself had no chance to end

@@ -78,6 +78,13 @@ class RunRecord:
         return cls(**{key: value for key, value in data.items() if key in known})
 
 
+def unstarted(config: RunConfig, message: str, kind: str, log: str = "") -> RunRecord:
+    """Return the record of a point that was not carried out, or whose process said nothing."""
+    record = draft(config)
+    record.failure = {"class": kind, "message": message, "log": log}
+    return record
+
+
 def draft(config: RunConfig) -> RunRecord:
     """Return the record of a point that has not begun: who it is, and nothing else."""
     point = config.runtime.point

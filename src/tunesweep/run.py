@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from tunesweep import identity, stages
+from tunesweep import brake, identity, stages
 from tunesweep.attempt import attempt
-from tunesweep.config import RunConfig
+from tunesweep.config import WORKER, RunConfig
 from tunesweep.progress import say_result
 from tunesweep.record import RunRecord
 from tunesweep.report.tracking import mirror_run
@@ -15,14 +15,18 @@ from tunesweep.store import Store
 
 
 def run(config: RunConfig) -> RunRecord:
-    """Carry out one point and return its record, which the store then holds; skip what it already holds."""
+    """Carry out one point and return its record, which the store then holds; skip what it already holds.
+
+    A worker does not wait for a point that another process holds: it raises `Busy`.
+    """
     identity.identify(config)
     store = Store(config.runtime.store)
-    with store.claim(config.runtime.point.run_id):
+    with store.claim(config.runtime.point.run_id, wait=config.runtime.point.executor != WORKER):
         known = store.get(config.runtime.point.run_id)
         if known is not None and not known.failed and not config.runtime.force:
             return known
-        record = attempt(config, store, partial(carry_out, config, store))
+        work = partial(carry_out, config, store)
+        record = brake.not_started(config, store) or attempt(config, store, work)
     say_result(record, config.runtime)
     mirror_run(record, config)
     return record

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,9 +29,14 @@ SUFFIXES = {
     "work": "",
 }
 STATUSES = ("succeeded", "failed", "stopped")
+Mark = tuple[int, int, int]  # of a file: time of writing in ns, inode, size
 NAME = re.compile(r"[0-9A-Za-z_-]+")
 # Some network file systems have no locks: there two commands may train one point twice, and both finish.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class Busy(Exception):
+    """Another process holds the run."""
 
 
 def write(path: Path, text: str) -> None:
@@ -158,13 +164,18 @@ class Store:
         return next(reversed(self.sweeps()), None)
 
     @contextmanager
-    def claim(self, run_id: str) -> Iterator[None]:
-        """Hold a run for this process alone; the kernel lets go of it when the process dies."""
+    def claim(self, run_id: str, wait: bool = True) -> Iterator[None]:
+        """Hold a run for this process alone; the kernel lets go of it when the process dies.
+
+        Where another process holds it, wait, or raise `Busy`.
+        """
         with self._lock_file(run_id) as file:
             import fcntl
 
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(run_id) from None
             except OSError as error:
                 if error.errno not in NO_LOCKS:
                     raise _unwritable(Path(file.name), error) from None
@@ -173,6 +184,30 @@ class Store:
             finally:
                 with suppress(OSError):  # said outright: worker processes may hold the file open for longer
                     fcntl.flock(file, fcntl.LOCK_UN)
+
+    def busy(self, run_id: str) -> bool:
+        """Whether another process holds a run now."""
+        try:
+            with self.claim(run_id, wait=False):
+                return False
+        except Busy:
+            return True
+
+    def mark(self, run_id: str) -> Mark | None:
+        """Return what changes when a record is written anew, or nothing where there is none."""
+        try:
+            found = self.path("records", run_id).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def latest(self, since: datetime) -> Iterator[RunRecord]:
+        """Yield readable records that were written since then, the last one first."""
+        marks = {name: self.mark(name) for name in self._names("records")}
+        times = {name: mark[0] for name, mark in marks.items() if mark and mark[0] > since.timestamp() * 1e9}
+        for name in sorted(times, key=times.__getitem__, reverse=True):
+            if record := self.get(name):
+                yield record
 
     def check_writable(self) -> None:
         """Make the folders and write a little into each, so that a sweep fails before it has begun."""

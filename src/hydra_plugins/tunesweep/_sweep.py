@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -14,13 +15,17 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hydra_plugins.tunesweep._launch import divide
 from hydra_plugins.tunesweep._points import Place, Words, points
 from tunesweep import door
+from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
 from tunesweep.sweep.sweep import Sweep
+
+EXECUTORS = {"basic": "in process", "local": WORKER}  # others by their own names
 
 
 def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, arguments: list[str]) -> Any:
@@ -35,8 +40,11 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     composed = {words: _compose(loader, config, words) for words in places}
     plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
-    with Sweep(plan, list(arguments), _report(list(composed.values()))) as running:
-        returns = _launch(_launcher(context, task, config, frozen), running)
+    if _chosen(config) == "local":
+        divide([point.config for point in plan.points])  # refused before anything is written
+    launcher = _launcher(context, task, config, frozen)
+    with Sweep(plan, list(arguments), _report(list(composed.values()))) as running, _warm(launcher):
+        returns = _launch(launcher, running)
     running.raise_failures()
     return [[returns.get(p.overrides) or _completed(p, frozen) for p in batch] for batch in _batches(plan)]
 
@@ -96,8 +104,8 @@ def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConf
     if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
         raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
-    launcher = str(cfg.hydra.runtime.choices["hydra/launcher"])
-    cfg.runtime.point.executor = "in process" if launcher == "basic" else launcher
+    launcher = _chosen(cfg)
+    cfg.runtime.point.executor = EXECUTORS.get(launcher, launcher)
     return cfg
 
 
@@ -113,6 +121,15 @@ def _freeze(cfg: DictConfig, point: Planned) -> DictConfig:
         for key in ours:
             cfg[key] = ours[key]
     return cfg
+
+
+def _chosen(cfg: DictConfig) -> str:
+    return str(cfg.hydra.runtime.choices["hydra/launcher"])
+
+
+def _warm(launcher: Launcher) -> AbstractContextManager[Any]:
+    """Keep the workers of a launcher that has any from launch to launch."""
+    return launcher if isinstance(launcher, AbstractContextManager) else nullcontext()
 
 
 class FrozenLoader:

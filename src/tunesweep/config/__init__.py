@@ -8,12 +8,13 @@ from tunesweep.config.method import Budget, LoraConfig, MethodConfig, Shots
 from tunesweep.config.model import FAMILIES, ModelConfig
 from tunesweep.config.point import AppConfig, RunConfig, Seeds
 from tunesweep.config.readout import ReadoutConfig
-from tunesweep.config.runtime import Point, RuntimeConfig, WandbConfig
+from tunesweep.config.runtime import WORKER, Point, RuntimeConfig, WandbConfig
 from tunesweep.config.train import TrainConfig
 
 __all__ = [
     "FAMILIES",
     "SPLITS",
+    "WORKER",
     "AppConfig",
     "Budget",
     "DatasetConfig",

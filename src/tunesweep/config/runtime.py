@@ -10,6 +10,8 @@ from omegaconf import MISSING
 from tunesweep.config.checks import positive
 from tunesweep.errors import BadConfig, require
 
+WORKER = "worker"  # the executor of our own launcher
+
 
 @dataclass
 class WandbConfig:
@@ -36,7 +38,7 @@ class Point:
     index: int = 0
     total: int = 1
     uses_lora: bool = True  # the method takes its rank
-    executor: str = "in process"  # what carries the run out: Hydra's launcher, when it is not the basic one
+    executor: str = "in process"  # what carries the run out: worker, or the launcher that was chosen
     lr_by_hand: bool = False  # train.lr was given, not the method's own
 
 
@@ -47,7 +49,9 @@ class RuntimeConfig:
     store: str = "multirun"
     cache: str = MISSING
     device: str = "auto"  # auto, cpu, cuda
+    workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
     threads: int | None = None
+    stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
     micro_batch: int | None = None  # examples per forward; null: the whole batch
     eval_batch_size: int = 64
     gradient_checkpointing: bool = False
@@ -61,8 +65,9 @@ class RuntimeConfig:
     point: Point = field(default_factory=Point)
 
     def __post_init__(self) -> None:
-        positive("runtime", threads=self.threads, micro_batch=self.micro_batch)
-        positive("runtime", eval_batch_size=self.eval_batch_size, timeout_minutes=self.timeout_minutes)
+        positive("runtime", workers=self.workers, threads=self.threads, micro_batch=self.micro_batch)
+        positive("runtime", eval_batch_size=self.eval_batch_size, stop_after=self.stop_after)
+        positive("runtime", timeout_minutes=self.timeout_minutes)
         if not 0 <= self.checkpoint_minutes < math.inf:
             raise BadConfig(
                 f"runtime.checkpoint_minutes={self.checkpoint_minutes} must not be negative, and finite"

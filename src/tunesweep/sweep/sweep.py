@@ -9,10 +9,9 @@ from types import TracebackType
 
 from rich.console import Console
 
-from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError, SweepFailed, TunesweepError
-from tunesweep.failures import NEVER_HELPS
-from tunesweep.record import RunRecord
+from tunesweep.failures import CONSEQUENCES, NEVER_HELPS, SOURCE_FAILED
+from tunesweep.record import RunRecord, unstarted
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
 from tunesweep.sweep.plan import Plan
@@ -22,7 +21,6 @@ NO_RECORD = "the launcher returned and left no record"
 LOST = {"class": "lost", "message": "no record was written"}
 
 REPAIR = "correct the command or what it names"
-SOURCE_FAILED = "source failed"  # not carried out: there was nothing to start from
 AGAIN = "the same command runs again what may succeed"
 
 
@@ -32,7 +30,7 @@ class Sweep:
     def __init__(self, plan: Plan, command: Sequence[str], options: Mapping[str, object]) -> None:
         self.plan, self.command, self.options = plan, list(command), dict(options)  # the last for the report
         self.console = Console(stderr=True, highlight=False)
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.started = datetime.now(UTC).isoformat()  # to the microsecond: what came later is told by it
 
     def __enter__(self) -> Sweep:
         self.plan.store.put_sweep(self.plan.sweep_id, self._frozen())
@@ -106,7 +104,7 @@ class Sweep:
         if not failed:
             return
         classes = {(record.failure or {}).get("class") if record else "lost" for record in failed.values()}
-        advice = REPAIR if classes - {SOURCE_FAILED} <= NEVER_HELPS else AGAIN
+        advice = REPAIR if classes - CONSEQUENCES <= NEVER_HELPS else AGAIN
         lines = [f"{len(failed)} of {len(records)} runs failed; {advice}:"]
         lines += [f"  {self._describe(run_id, record)}" for run_id, record in failed.items()]
         raise SweepFailed("\n".join(lines))
@@ -129,12 +127,3 @@ def announcement(plan: Plan) -> str:
     if sources := plan.sources():
         parts.append(f"{len(sources)} keep all their weights (runtime.keep=all), as others start from them")
     return ", ".join([*parts, f"{len(plan.finished)} finished, {len(plan.todo)} to do"])
-
-
-def unstarted(config: RunConfig, message: str, kind: str) -> RunRecord:
-    """Return the record of a point whose process said nothing, or that never had one."""
-    from tunesweep.record import draft
-
-    record = draft(config)
-    record.failure = {"class": kind, "message": message, "log": ""}
-    return record

@@ -1,0 +1,73 @@
+"""What each worker computes on: one GPU of its own, or its share of the cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from tunesweep.errors import BadConfig
+
+THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # of torch, and of the tokenizers
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+PATIENCE_S = 30
+
+
+@dataclass(frozen=True)
+class Allotment:
+    """An environment for each worker; `threads` is what each may use, null where nothing is divided."""
+
+    environments: tuple[dict[str, str], ...]
+    threads: int | None = None
+
+
+ALONE = Allotment(({},))
+
+
+def allot(workers: int | None, threads: int | None, device: str) -> Allotment:
+    """Divide GPUs or cores among workers; refuse more workers than there is to divide."""
+    devices = [] if device == "cpu" else visible_devices()
+    if devices and (workers or 0) > len(devices):
+        raise BadConfig(
+            f"runtime.workers={workers} is more than the GPUs here: one worker has one GPU, "
+            f"so {len(devices)} is the most"
+        )
+    count = workers or len(devices) or 1
+    share = _threads(count, threads)
+    shared = dict.fromkeys(THREADS, str(share)) if share else {}
+    places = [{VISIBLE: name} for name in devices[:count]] or [{} for _ in range(count)]
+    return Allotment(tuple(shared | place for place in places), share)
+
+
+def _threads(workers: int, threads: int | None) -> int | None:
+    """Return the threads of each worker: what was asked for, or an equal part of the cores."""
+    available = cores()
+    if workers * (threads or 1) > available:
+        asked = f"runtime.workers={workers}" + (f" with runtime.threads={threads}" if threads else "")
+        raise BadConfig(
+            f"{asked} is more than the {available} cores that this process may use: all would wait for one "
+            f"another, so let workers times threads be at most {available}"
+        )
+    return threads if threads or workers == 1 else available // workers
+
+
+def cores() -> int:
+    """Return how many cores this process may use, which a batch system may have made fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def visible_devices() -> list[str]:
+    """Return the GPUs that CUDA would show, by the names it takes, without loading torch."""
+    if VISIBLE in os.environ:
+        names = [name.strip() for name in os.environ[VISIBLE].split(",")]
+        hidden = next((i for i, name in enumerate(names) if name in ("", "-1")), len(names))
+        return names[:hidden]  # as CUDA reads it: up to the first that is none
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [str(i) for i, _ in enumerate(x for x in listed.stdout.splitlines() if x.startswith("GPU "))]
