@@ -15,6 +15,7 @@ from pytorch_lightning import seed_everything
 from tunesweep import fresh, headroom, identity, integrity, predictions, training
 from tunesweep.attempt import failure_class
 from tunesweep.checkpoint import NOTES, Notes, Place, Unusable
+from tunesweep.clock import Clock, timed
 from tunesweep.config import RunConfig
 from tunesweep.data.location import content_digest
 from tunesweep.data.module import Answers, DataModule
@@ -34,7 +35,6 @@ from tunesweep.scoring import score
 from tunesweep.store import Store
 from tunesweep.tasks import build_task
 from tunesweep.tasks.task import Scored, Task
-
 
 # What failed so goes on from its checkpoint; after any other failure a run begins anew.
 RESUMED = frozenset({"interrupted", "timeout", "out_of_memory", "storage"})
@@ -64,6 +64,7 @@ class Workplace:
         self.folder = store.path("work", self.run_id)
         self.artefact = self.folder / "artefact"
         self.place, self.kept = Place(self.folder), None
+        self.clock = Clock()
         self.began = time.perf_counter()
 
     def __enter__(self) -> Workplace:
@@ -84,6 +85,7 @@ class Workplace:
             self.place.clear()
         earlier = self.kept.minutes if self.kept else 0.0
         self.record.cost["minutes"] = earlier + (time.perf_counter() - self.began) / 60
+        self.record.cost["seconds"] = self.clock.seconds
 
     def score(self, network: Readout) -> Scored:
         """Score the test split, fewer examples at a time where memory runs out."""
@@ -101,6 +103,7 @@ class Workplace:
         return network.to(self.device)
 
 
+@timed
 def prepare(work: Workplace) -> None:
     """Choose the device, and say where the numbers come from."""
     bound_kernel_caches()
@@ -111,6 +114,7 @@ def prepare(work: Workplace) -> None:
     work.record.warnings += hardware_warning(work.config)
 
 
+@timed
 def load_data(work: Workplace) -> None:
     """Read, split and tokenise."""
     config, tokenizer, known = work.config, None, ""
@@ -125,16 +129,19 @@ def load_data(work: Workplace) -> None:
     work.record.warnings += warnings(work.record.data, work.record.encoding)
 
 
+@timed
 def load_network(work: Workplace) -> None:
     """Seed everything, load the backbone, remember what it was, and attach the method (R17)."""
     seed_everything(work.config.seeds.init, verbose=False)
     work.network = work.new_network()
-    work.base = integrity.digests(work.network)
+    with work.clock.part("hashing"):
+        work.base = integrity.digests(work.network)
     attach(work.network, work.config)
     work.untrained = artefact.trained_state(work.network)
     work.record.parameters = parameter_counts(work.network, work.config)
 
 
+@timed
 def train(work: Workplace) -> None:
     """Fit, then go back to the epoch that was best on the select split."""
     if not work.config.method.trained:
@@ -150,6 +157,7 @@ def train(work: Workplace) -> None:
     }
 
 
+@timed
 def evaluate(work: Workplace) -> None:
     """Score the test split; its labels are read here, once."""
     scored = work.score(work.network)
@@ -159,6 +167,7 @@ def evaluate(work: Workplace) -> None:
     work.record.metrics["protocol"] = work.task.protocol() | {"split": "test", "chosen_on": "select"}
 
 
+@timed
 def check_network(work: Workplace) -> None:
     """Check what training did and did not change, and what the scores depend on (R10, R11, R16)."""
     state, precision = artefact.trained_state(work.network), work.config.train.precision
@@ -174,6 +183,7 @@ def check_network(work: Workplace) -> None:
     work.off = fresh.switched_off(work.network, work.untrained, work.config, work.task)
 
 
+@timed
 def save(work: Workplace) -> None:
     """Write the artefact beside the store, and let the trained network go."""
     if work.config.method.trained:
@@ -182,6 +192,7 @@ def save(work: Workplace) -> None:
     del work.network
 
 
+@timed
 def check_artefact(work: Workplace) -> None:
     """Score the bare backbone; load the artefact onto it and score again (R9, R19); merge it (R13)."""
     if not work.config.method.trained:
@@ -203,6 +214,7 @@ def check_artefact(work: Workplace) -> None:
         work.record.integrity["merge"] = fresh.merge(work, network, found)
 
 
+@timed
 def keep(work: Workplace) -> None:
     """Put what is to stay into the store, and note its digests for `tunesweep verify`."""
     path = work.store.path("predictions", work.run_id)
