@@ -35,7 +35,6 @@ from tunesweep.store import Store
 from tunesweep.tasks import build_task
 from tunesweep.tasks.task import Scored, Task
 
-
 # What failed so goes on from its checkpoint; after any other failure a run begins anew.
 RESUMED = frozenset({"interrupted", "timeout", "out_of_memory", "storage"})
 
