@@ -70,9 +70,12 @@ def same(one: Any, other: Any) -> None:
     assert drawn == drawn_2
 
 
-@pytest.mark.parametrize("micro", [32, 12])
 @pytest.mark.parametrize(
-    ("place", "step"), [((0, 1), 1), ((0, LAST), 3), ((1, 0), 3), ((1, 2), 5), ((2, 0), 6), ((2, LAST), 9)]
+    ("place", "step", "micro"),
+    [
+        *(((0, 1), 1, 12), ((0, LAST), 3, 32), ((1, 0), 3, 12)),
+        *(((1, 2), 5, 32), ((2, 0), 6, 32), ((2, LAST), 9, 12)),
+    ],
 )
 def test_it_goes_on_from_any_place(make_config, monkeypatch, place, step, micro):
     words = (*MLP, *SMALL, "train.dropout=0.1", f"runtime.micro_batch={micro}")
@@ -93,7 +96,10 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    ["lora", "adalora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("full", "bottleneck"))],
+)
 def test_methods_go_on(make_config, monkeypatch, tmp_path, method):
     words = (*tiny("random_bert"), *samples.films(tmp_path), *BERT, *METHODS[method])
     whole = trained(make_config(*words))

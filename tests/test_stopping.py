@@ -9,19 +9,23 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from test_resuming import MLP, SMALL, interrupted, same, stop_at, trained
+from tunesweep import stages
 from tunesweep import store as storage
 from tunesweep.checkpoint import NOTES
-from tunesweep.errors import Interrupted, TimedOut
+from tunesweep.errors import Interrupted, StorageError, TimedOut
+from tunesweep.methods.artefact import trained_state
 from tunesweep.resuming import Keeper
 from tunesweep.run import run
 from tunesweep.stopping import Stop
 from tunesweep.store import Store
 from tunesweep.tasks.learner import Learner
+from workplace import attached
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -194,13 +198,16 @@ def test_kill_9_loses_what_came_after_the_last_checkpoint(make_config, prepare, 
 
 
 def test_a_checkpoint_that_cannot_be_written_ends_nothing(make_config, monkeypatch):
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+    def full(path: Path, _: str) -> None:
+        raise StorageError(f"{path.name} cannot be written (No space left on device)")
 
+    config = make_config(*MLP, *SMALL, "runtime.checkpoint_minutes=0")
     whole = trained(make_config(*MLP, *SMALL))
-    with monkeypatch.context() as patch:
-        patch.setattr(storage.os, "replace", full)
-        found = trained(make_config(*MLP, *SMALL, "runtime.checkpoint_minutes=0"))
+    with monkeypatch.context() as patch, attached(config) as work:
+        patch.setattr(storage, "write", full)
+        stages.train(work)
+        assert not list(work.folder.glob("state-*"))
+        found = trained_state(work.network), work.record, whole[2]
     same(whole, found)
     assert sum("No space left on device" in warning for warning in found[1].warnings) == 1
     stop_at(monkeypatch, (0, 1))
