@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -165,16 +164,12 @@ def test_ctrl_c_leaves_a_record_and_goes_on_up(config, store):
     assert store.get("a1").failure["class"] == "interrupted"
 
 
-@pytest.fixture
-def ears() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
-def test_ctrl_c_in_training_is_one_although_lightning_exits(make_config, monkeypatch, ears):
+def test_a_second_ctrl_c_in_training_is_one_although_lightning_exits(make_config, monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+
     def pressed(*_):
+        signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Learner, "training_step", pressed)
@@ -184,7 +179,7 @@ def test_ctrl_c_in_training_is_one_although_lightning_exits(make_config, monkeyp
     record = Store(config.runtime.store).get(config.runtime.point.run_id)
     assert record.failure["class"] == "interrupted"
     assert "the same command runs it again" in record.failure["message"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     assert not list((Store(config.runtime.store).root / "work").glob("*"))
 
 

@@ -107,10 +107,12 @@ def test_patience_counts_epochs_without_a_better_one(make_config, monkeypatch, p
     assert epochs(config) == (expected, 2)
 
 
-def test_the_checkpoint_leaves_no_file(make_config):
-    with attached(make_config(*MLP, "train.epochs=1")) as work:
+def test_the_weights_of_one_epoch_stay_until_the_point_is_done(make_config, monkeypatch):
+    script(monkeypatch, 0.3, 0.9, 0.5)
+    with attached(make_config(*MLP, "train.epochs=3")) as work:
         stages.train(work)
-        assert list(work.folder.iterdir()) == []
+        assert {path.name for path in work.folder.iterdir()} == {"best-2.safetensors", "checkpoint.json"}
+    assert not work.folder.exists()
 
 
 def modes(config: Any) -> set[tuple[bool, float]]:

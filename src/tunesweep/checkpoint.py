@@ -90,9 +90,14 @@ class Place:
         files = [] if best is None else [best]
         if state is not None:
             files.append(self._put(f"state-{notes.epoch}-{notes.within}.pt", state))
-        notes.files = {path.name: content_digest(path) for path in files}
-        parts = asdict(notes)
-        store.write(self.folder / NOTES, json.dumps({"sha256": digest(parts), "notes": parts}, indent=1))
+        try:
+            notes.files = {path.name: content_digest(path) for path in files}
+            parts = asdict(notes)
+            store.write(self.folder / NOTES, json.dumps({"sha256": digest(parts), "notes": parts}, indent=1))
+        except (StorageError, ValueError):
+            if state is not None:
+                files[-1].unlink(missing_ok=True)
+            raise
         self.tidy(notes)
 
     def _put(self, name: str, state: dict[str, Any]) -> Path:
