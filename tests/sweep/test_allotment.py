@@ -51,7 +51,7 @@ def test_threads_given_by_hand_are_taken() -> None:
     [(9, None, "runtime.workers=9 is"), (4, 3, "runtime.workers=4 with runtime.threads=3 is")],
 )
 def test_more_than_the_cores_is_refused(workers: int, threads: int | None, asked: str) -> None:
-    with pytest.raises(BadConfig, match=f"^{asked} more than the 8 cores .* be at most 8$"):
+    with pytest.raises(BadConfig, match=rf"^{asked} more than the 8 cores .* be at most 8$"):
         allot(workers, threads, "cpu")
 
 
@@ -62,7 +62,7 @@ def test_each_gpu_has_one_worker(machine: Path) -> None:
     assert found.threads == 4
     assert len(allot(1, None, "cuda").environments) == 1
     assert allot(2, None, "cpu").environments[0].keys() == {"OMP_NUM_THREADS", "RAYON_NUM_THREADS"}
-    with pytest.raises(BadConfig, match="runtime.workers=3 is more than the GPUs here: .* 2 is the most"):
+    with pytest.raises(BadConfig, match=r"^runtime.workers=3 is more than the GPUs here: .* 2 is the most$"):
         allot(3, None, "auto")
 
 

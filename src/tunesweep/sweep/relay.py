@@ -21,12 +21,15 @@ class Relay:
         self._thread.start()
 
     def _pass_on(self) -> None:
-        for raw in iter(self._stream.readline, b""):
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            self._last.append(line)
-            with suppress(OSError, ValueError):  # nobody reads it any more; the worker must not wait
-                sys.stderr.write(f"{line}\n")  # one write, so that lines of several workers stay whole
-                sys.stderr.flush()
+        with self._stream:
+            for raw in iter(self._stream.readline, b""):
+                self._say(raw.decode(errors="replace").rstrip("\r\n"))
+
+    def _say(self, line: str) -> None:
+        self._last.append(line)
+        with suppress(OSError, ValueError):  # nobody reads it any more; the worker must not wait
+            sys.stderr.write(f"{line}\n")  # one write, so that lines of several workers stay whole
+            sys.stderr.flush()
 
     def forget(self) -> None:
         """Begin a new log."""

@@ -73,6 +73,7 @@ class Worker:
         status = self.process.wait()
         self.kill()  # what it may have left behind
         self.channel.close()
+        self.log()  # all that it said is read
         return _ending(status)
 
     def kill(self) -> None:
