@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from tunesweep.errors import StorageError, require
 from tunesweep.record import RunRecord
+from tunesweep.upgrades import NewerRecord
 
 SUFFIXES = {
     "records": ".json",
@@ -29,6 +30,7 @@ SUFFIXES = {
 }
 STATUSES = ("succeeded", "failed", "stopped")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
+UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError, StorageError)  # what `parse` may raise
 # Some network file systems have no locks: there two commands may train one point twice, and both finish.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -56,7 +58,7 @@ def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be written ({reason}): {remedy}")
 
 
-def _parse(run_id: str, text: str) -> RunRecord:
+def parse(run_id: str, text: str) -> RunRecord:
     """Read a record, and refuse what a table could not be made of."""
     record, pattern = RunRecord.from_json(text), RunRecord("", "", "", "", {})
     for item in fields(pattern):
@@ -103,7 +105,7 @@ class Store:
         return path.relative_to(self.root).as_posix()
 
     def put(self, record: RunRecord) -> None:
-        """Keep a record; an unreadable one of the same id is set aside, not lost."""
+        """Keep a record; an unreadable one of the same id is set aside, not lost, and a newer one is kept."""
         path = self.path("records", record.run_id)
         if path.exists() and self.get(record.run_id) is None:
             try:
@@ -113,19 +115,26 @@ class Store:
         write(path, record.to_json())
 
     def get(self, run_id: str) -> RunRecord | None:
-        """Return a record, or nothing when there is none that can be read."""
+        """Return a record, or nothing when there is none that can be read; refuse one of a later version."""
         path = self.path("records", run_id)
         try:
-            return _parse(run_id, path.read_text(encoding="utf-8"))
+            return parse(run_id, path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, AttributeError, OSError, StorageError) as error:
+        except NewerRecord as error:
+            raise NewerRecord(f"{path} was written by a later version ({error})") from None
+        except (*UNREADABLE, OSError) as error:
             self._problem(f"{path} is not a readable record ({error}): the same command runs its point again")
             return None
 
     def records(self) -> list[RunRecord]:
-        """Return every readable record, by id."""
-        found = (self.get(name) for name in self._names("records"))
+        """Return every readable record, by id; one of a later version is a problem."""
+        found = []
+        for name in self.names("records"):
+            try:
+                found.append(self.get(name))
+            except NewerRecord as error:
+                self._problem(str(error))
         return [record for record in found if record]
 
     def put_sweep(self, sweep_id: str, data: dict[str, Any]) -> None:
@@ -149,7 +158,7 @@ class Store:
 
     def sweeps(self) -> list[str]:
         """Return the ids of all readable sweeps, the oldest first."""
-        found = {name: self.get_sweep(name) for name in self._names("sweeps")}
+        found = {name: self.get_sweep(name) for name in self.names("sweeps")}
         started = {name: str(data.get("started", "")) for name, data in found.items() if data is not None}
         return sorted(started, key=lambda name: started[name])
 
@@ -193,7 +202,8 @@ class Store:
         except OSError as error:
             raise _unwritable(path, error) from None
 
-    def _names(self, kind: str) -> list[str]:
+    def names(self, kind: str) -> list[str]:
+        """Return the names of the files of one kind that are named as ours are."""
         files = (self.root / kind).glob(f"*{SUFFIXES[kind]}")
         return sorted(file.stem for file in files if NAME.fullmatch(file.stem))
 
