@@ -11,20 +11,18 @@ import pytest
 from typer.testing import CliRunner
 
 from command_line import CommandLine
+from golden_store import DIVERGED, GOLDEN, HEAD, LORA
 from tunesweep.cli import app
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
 from tunesweep.upgrades import SCHEMA_VERSION, STEPS, NewerRecord, upgrade
 from tunesweep.verify import verify
 
-GOLDEN = Path(__file__).parent / "golden"
-LORA, HEAD, DIVERGED = "3bb9adbebda01e37", "8d4c26e802ecdc4a", "330671531fecdfeb"
-
 
 @pytest.fixture
 def golden(tmp_path: Path) -> Store:
     """Return a copy of the store that version 1 wrote."""
-    return Store(shutil.copytree(GOLDEN / "store_1", tmp_path / "store"))
+    return Store(shutil.copytree(GOLDEN, tmp_path / "store"))
 
 
 @pytest.fixture
@@ -82,7 +80,7 @@ def test_the_golden_store_is_verified(golden: Store) -> None:
 
 
 def test_a_record_of_tomorrow_is_refused_with_the_remedy(newer: tuple[Store, Path]) -> None:
-    store, path = newer
+    store, _ = newer
     with pytest.raises(NewerRecord, match=r"a1.json was written by a later version .*: update tunesweep"):
         store.get("a1")
     assert store.records() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
+from tunesweep import locks
 from tunesweep.errors import StorageError, require
 from tunesweep.record import RunRecord
 from tunesweep.upgrades import NewerRecord
@@ -31,8 +31,6 @@ SUFFIXES = {
 STATUSES = ("succeeded", "failed", "stopped")
 NAME = re.compile(r"[0-9A-Za-z_-]+")
 UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError, StorageError)  # what `parse` may raise
-# Some network file systems have no locks: there two commands may train one point twice, and both finish.
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def write(path: Path, text: str) -> None:
@@ -169,19 +167,17 @@ class Store:
     @contextmanager
     def claim(self, run_id: str) -> Iterator[None]:
         """Hold a run for this process alone; the kernel lets go of it when the process dies."""
-        with self._lock_file(run_id) as file:
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise _unwritable(Path(file.name), error) from None
+        try:
+            file = locks.wait(lambda: self._lock_file(run_id))
+        except OSError as error:
+            if error.errno not in locks.NONE:
+                raise _unwritable(self.path("locks", run_id), error) from None
+            file = self._lock_file(run_id)
+        with file:
             try:
                 yield
             finally:
-                with suppress(OSError):  # said outright: worker processes may hold the file open for longer
-                    fcntl.flock(file, fcntl.LOCK_UN)
+                locks.let_go(file)
 
     def check_writable(self) -> None:
         """Make the folders and write a little into each, so that a sweep fails before it has begun."""

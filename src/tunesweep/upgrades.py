@@ -31,7 +31,7 @@ def upgrade(record: Data) -> Data:
         raise StorageError(f"schema_version={version} of a record must be 1 to {SCHEMA_VERSION}")
     if version > SCHEMA_VERSION:
         raise NewerRecord(
-            f"it has schema_version={version} where this tunesweep reads up to {SCHEMA_VERSION}: update tunesweep"
+            f"it has schema_version={version}, this tunesweep reads up to {SCHEMA_VERSION}: update tunesweep"
         )
     for step in range(version, SCHEMA_VERSION):
         record = STEPS[step](record)

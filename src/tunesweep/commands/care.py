@@ -1,0 +1,36 @@
+"""`tunesweep gc`, `import` and `extend`: the care of a store."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
+from tunesweep.report.columns import size
+from tunesweep.store import Store
+
+
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; change nothing.")] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Also those from which interrupted runs would go on.")
+    ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="metrics or adapter: what finished runs keep from now on; as they are if absent."),
+    ] = None,
+    store: StoreOption = MULTIRUN,
+) -> None:
+    """Remove what no finished run needs: remains of dead attempts, broken records, weights without one."""
+    from tunesweep.care.collect import collect
+
+    with one_sentence():
+        done = collect(Store(store), dry_run=dry_run, checkpoints=checkpoints, keep=keep)
+    for item in done.removed:
+        typer.echo(f"{item.path}: {size(item.size)}, {item.why}")
+    for note in done.notes:
+        typer.echo(note)
+    verb = "would be removed" if dry_run else "removed"
+    typer.echo(f"{size(done.size)} ({done.size:,} bytes) in {len(done.removed)} files and folders {verb}")
+    tell(done.problems)
