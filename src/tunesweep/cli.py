@@ -216,3 +216,4 @@ def methods(
 
 
 app.command()(care.gc)
+app.command("import")(care.import_)

@@ -72,7 +72,7 @@ def parse(run_id: str, text: str) -> RunRecord:
     return record
 
 
-def _is_sweep(data: object) -> bool:
+def is_sweep(data: object) -> bool:
     """Whether a file's content is what `put_sweep` writes, as far as a report relies on it."""
     if not isinstance(data, dict) or not isinstance(data.get("duplicates", 0), int):
         return False
@@ -148,7 +148,7 @@ class Store:
             return None
         except (ValueError, OSError) as error:
             data = error
-        if _is_sweep(data):
+        if is_sweep(data):
             return data  # type: ignore[no-any-return]
         reason = data if isinstance(data, Exception) else "it lists no members"
         self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")

@@ -46,6 +46,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def copy(source: Path, target: Path) -> None:
+    """Copy a file's bytes and put them onto the disk; refuse a link, even one that was made just now."""
+    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as reader, target.open("xb") as writer:  # noqa: PTH123 - of a handle
+        shutil.copyfileobj(reader, writer)
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
 def _below(path: Path) -> Iterator[os.stat_result]:
     paths = [str(path)]
     for folder, inner, files in os.walk(path, followlinks=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,4 +34,22 @@ def gc(
         typer.echo(note)
     verb = "would be removed" if dry_run else "removed"
     typer.echo(f"{size(done.size)} ({done.size:,} bytes) in {len(done.removed)} files and folders {verb}")
+    tell(done.problems)
+
+
+def import_(
+    other: Annotated[Path, typer.Argument(metavar="OTHER_STORE", help="Folder of the runs to take over.")],
+    store: StoreOption = MULTIRUN,
+) -> None:
+    """Take over the runs and sweeps of another store; a result beats a failure, ours stay otherwise."""
+    from tunesweep.care.merge import merge
+
+    with one_sentence():
+        done = merge(Store(store), other)
+    for note in done.notes:
+        typer.echo(note)
+    typer.echo(
+        f"{len(done.runs)} runs and {len(done.sweeps)} sweeps imported, "
+        f"{done.known} runs were here already, {len(done.problems)} items refused"
+    )
     tell(done.problems)
