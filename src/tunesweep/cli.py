@@ -217,3 +217,4 @@ def methods(
 
 app.command()(care.gc)
 app.command("import")(care.import_)
+app.command()(care.extend)

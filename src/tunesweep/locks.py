@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -13,18 +14,22 @@ from typing import IO
 NONE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def wait(open_file: Callable[[], IO[str]]) -> IO[str]:
-    """Return the open file once this process alone holds its lock; OSError where there are no locks."""
+def take(open_file: Callable[[], IO[str]], wait: bool = True) -> IO[str]:
+    """Return the open file once this process alone holds its lock.
+
+    Raises BlockingIOError where another process holds it and there is no waiting, and OSError with a
+    number of `NONE` where there are no locks.
+    """
     import fcntl
 
     while True:
         file = open_file()
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
             raise
-        if _is_at(file.fileno(), Path(file.name)):
+        if _is_at(file, Path(file.name)):
             return file
         file.close()  # whoever held it removed it: others lock the file that has its name now
 
@@ -44,26 +49,26 @@ def free(path: Path, make: bool) -> Iterator[bool]:
     A file that is not there is made, or else counts as free. Where the file system has no locks, or
     the file cannot be opened, nobody knows: it counts as held.
     """
-    import fcntl
-
+    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
+    file, mine = None, False
     try:
-        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o666)
+        file = take(partial(_open, path, flags), wait=False)
+        mine = True
     except OSError as error:
-        yield isinstance(error, FileNotFoundError) and not make
-        return
+        mine = isinstance(error, FileNotFoundError) and not make
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = _is_at(handle, path)
-        except OSError:
-            mine = False
         yield mine
     finally:
-        os.close(handle)
+        if file is not None:
+            file.close()
 
 
-def _is_at(handle: int, path: Path) -> bool:
+def _open(path: Path, flags: int) -> IO[str]:
+    return open(path, "r+", encoding="utf-8", opener=lambda name, _: os.open(name, flags, 0o666))
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(handle), path.lstat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except OSError:
         return False

@@ -168,7 +168,7 @@ class Store:
     def claim(self, run_id: str) -> Iterator[None]:
         """Hold a run for this process alone; the kernel lets go of it when the process dies."""
         try:
-            file = locks.wait(lambda: self._lock_file(run_id))
+            file = locks.take(lambda: self._lock_file(run_id))
         except OSError as error:
             if error.errno not in locks.NONE:
                 raise _unwritable(self.path("locks", run_id), error) from None

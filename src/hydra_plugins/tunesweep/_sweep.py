@@ -14,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hydra_plugins.tunesweep._extended import extended
 from hydra_plugins.tunesweep._points import Place, Words, points
 from tunesweep import door
 from tunesweep.errors import BadConfig
@@ -33,7 +34,8 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     loader = context.config_loader
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
-    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
+    found = extended([(_planned(words, places[words], cfg), cfg) for words, cfg in composed.items()])
+    plan, composed = make_plan([point for point, _ in found]), {p.overrides: cfg for p, cfg in found}
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     with Sweep(plan, list(arguments), _report(list(composed.values()))) as running:
         returns = _launch(_launcher(context, task, config, frozen), running)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,3 +55,27 @@ def import_(
         f"{done.known} runs were here already, {len(done.problems)} items refused"
     )
     tell(done.problems)
+
+
+def extend(
+    sweep: Annotated[str, typer.Argument(help="Id of a sweep.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY=VALUES", help="New values of one axis: seed=3,4; and runtime.*"),
+    ],
+    config_dir: Annotated[
+        Path | None, typer.Option(help="Folder of one's own YAML files, as given before.")
+    ] = None,
+    store: StoreOption = MULTIRUN,
+) -> None:
+    """Run a sweep's command with more values of an axis; its members stay as they were frozen."""
+    from tunesweep.care.extend import command
+
+    with one_sentence():
+        found = command(Store(store), sweep, words)
+    typer.echo(f"train.py -m {shlex.join(found)}", err=True)
+    from tunesweep import train
+
+    place = [] if config_dir is None else ["--config-dir", str(config_dir)]
+    sys.argv = ["train.py", *place, *found]
+    train.main()

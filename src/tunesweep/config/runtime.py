@@ -52,6 +52,7 @@ class RuntimeConfig:
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
     force: bool = False
+    extends: str | None = None  # id of a sweep whose members belong to this one, too (tunesweep extend)
     progress: bool = True
     wandb: WandbConfig = field(default_factory=WandbConfig)
     point: Point = field(default_factory=Point)
