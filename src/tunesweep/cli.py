@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tunesweep.errors import TunesweepError
+from tunesweep.commands import care
+from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-MULTIRUN = Path("multirun")
-StoreOption = Annotated[Path, typer.Option(help="Folder of the runs.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option(metavar="KEY=VALUE", help="Rows of which it holds: method=lora,qlora or train.epochs=2."),
 ]
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Turn an error of ours into its sentence and exit status 1."""
-    try:
-        yield
-    except TunesweepError as error:
-        typer.echo(f"tunesweep: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.callback(invoke_without_command=True)
@@ -56,7 +43,7 @@ def report(
     """Print the comparison table, and write it as Markdown, CSV and LaTeX."""
     from tunesweep.report import render
 
-    with _one_sentence():
+    with one_sentence():
         scope = Scope(sweep, everything, tuple(where or ()))
         if as_json:
             rows = render.raw_rows(render.build(Store(store), scope))
@@ -83,12 +70,12 @@ def verify(
     """Check that the files of finished runs are unchanged, or that they still give the recorded results."""
     from tunesweep.verify import verify
 
-    with _one_sentence():
+    with one_sentence():
         if rescore:
             _rescore(Store(store), runs or [], everything, device)
             return
         verdict = verify(Store(store), runs or (), everything)
-        _tell(verdict.problems)
+        tell(verdict.problems)
         typer.echo(f"ok: {verdict.files} files of {verdict.runs} finished runs are as they were written")
 
 
@@ -101,15 +88,7 @@ def _rescore(store: Store, runs: list[str], everything: bool, device: str) -> No
             problems.append(sentence)
         else:
             typer.echo(sentence)
-    _tell(problems)
-
-
-def _tell(problems: list[str]) -> None:
-    """Print problems, and leave with status 1 if there are any."""
-    for problem in problems:
-        typer.echo(f"tunesweep: {problem}", err=True)
-    if problems:
-        raise typer.Exit(1)
+    tell(problems)
 
 
 @app.command()
@@ -127,7 +106,7 @@ def export(
     """Write a run's adapter, or the whole model it makes in bf16, as Hugging Face has them, with a card."""
     from tunesweep.serving.export import export
 
-    with _one_sentence():
+    with one_sentence():
         done = export(Store(store), run, what=what, to=to, force=force, device=device)
         for kind, folder in done.folders.items():
             typer.echo(f"{kind}: {folder}")
@@ -158,7 +137,7 @@ def predict(
     """Predict new, unlabelled examples, in the order of the file."""
     from tunesweep.serving import submission
 
-    with _one_sentence():
+    with one_sentence():
         wanted = submission.parse(columns)
         submission.check_name(out)
         from tunesweep.serving.predict import predict
@@ -188,7 +167,7 @@ def folds(
     from tunesweep.serving import submission
     from tunesweep.serving.folds import out_of_fold
 
-    with _one_sentence():
+    with one_sentence():
         submission.check_name(out)
         found = out_of_fold(Store(store), sweep, where or ())
         if out is not None:
@@ -209,7 +188,7 @@ def serving(
     """Measure N whole models against one base with N adapters: disk, memory, change of task."""
     from tunesweep.serving import comparison
 
-    with _one_sentence():
+    with one_sentence():
         found = comparison.compare(Store(store), runs or (), device)
         if as_json:
             typer.echo(found.as_json())
@@ -232,5 +211,10 @@ def methods(
     """Print which method goes with which kind of model and readout, what it keeps and whether it merges."""
     from tunesweep.commands.methods import show
 
-    with _one_sentence():
+    with one_sentence():
         typer.echo(show(as_json, config_dir))
+
+
+app.command()(care.gc)
+app.command("import")(care.import_)
+app.command()(care.extend)

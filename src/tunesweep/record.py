@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tunesweep.config import RunConfig
-from tunesweep.errors import StorageError
+from tunesweep.upgrades import SCHEMA_VERSION, upgrade
 
-SCHEMA_VERSION = 1
 _RUNTIME = (
     "executor",
     "device",
@@ -38,6 +37,7 @@ class RunRecord:
     runtime: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)  # split -> metric -> value, and `protocol`
     history: list[dict[str, Any]] = field(default_factory=list)  # one entry an epoch
+    resumed: list[int] = field(default_factory=list)  # optimiser steps from which it went on after a stop
     cost: dict[str, Any] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)  # total, adapter, head, trainable
     data: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +46,6 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     artefacts: dict[str, str] = field(default_factory=dict)  # kind -> path below the store
     failure: dict[str, str] | None = None  # class, message, log
-    resumed: list[int] = field(default_factory=list)  # optimiser steps from which it was taken up again
     warnings: list[str] = field(default_factory=list)
     started: str = ""
     finished: str = ""
@@ -69,11 +68,8 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, text: str) -> RunRecord:
-        """Read a record; unknown keys, of a later minor version, are passed over."""
-        data = json.loads(text)
-        version = data.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise StorageError(f"schema_version={version} of a record must be {SCHEMA_VERSION}")
+        """Read a record of this version or an earlier one; unknown keys are passed over."""
+        data = upgrade(json.loads(text))
         known = {item.name for item in fields(cls)}
         return cls(**{key: value for key, value in data.items() if key in known})
 

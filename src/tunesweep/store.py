@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -15,8 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from tunesweep import locks
 from tunesweep.errors import StorageError, require
 from tunesweep.record import RunRecord
+from tunesweep.upgrades import NewerRecord
 
 SUFFIXES = {
     "records": ".json",
@@ -31,8 +32,7 @@ SUFFIXES = {
 STATUSES = ("succeeded", "failed", "stopped")
 Mark = tuple[int, int, int]  # of a file: time of writing in ns, inode, size
 NAME = re.compile(r"[0-9A-Za-z_-]+")
-# Some network file systems have no locks: there two commands may train one point twice, and both finish.
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError, StorageError)  # what `parse` may raise
 
 
 class Busy(Exception):
@@ -62,7 +62,7 @@ def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be written ({reason}): {remedy}")
 
 
-def _parse(run_id: str, text: str) -> RunRecord:
+def parse(run_id: str, text: str) -> RunRecord:
     """Read a record, and refuse what a table could not be made of."""
     record, pattern = RunRecord.from_json(text), RunRecord("", "", "", "", {})
     for item in fields(pattern):
@@ -78,7 +78,7 @@ def _parse(run_id: str, text: str) -> RunRecord:
     return record
 
 
-def _is_sweep(data: object) -> bool:
+def is_sweep(data: object) -> bool:
     """Whether a file's content is what `put_sweep` writes, as far as a report relies on it."""
     if not isinstance(data, dict) or not isinstance(data.get("duplicates", 0), int):
         return False
@@ -109,7 +109,7 @@ class Store:
         return path.relative_to(self.root).as_posix()
 
     def put(self, record: RunRecord) -> None:
-        """Keep a record; an unreadable one of the same id is set aside, not lost."""
+        """Keep a record; an unreadable one of the same id is set aside, not lost, and a newer one is kept."""
         path = self.path("records", record.run_id)
         if path.exists() and self.get(record.run_id) is None:
             try:
@@ -119,19 +119,26 @@ class Store:
         write(path, record.to_json())
 
     def get(self, run_id: str) -> RunRecord | None:
-        """Return a record, or nothing when there is none that can be read."""
+        """Return a record, or nothing when there is none that can be read; refuse one of a later version."""
         path = self.path("records", run_id)
         try:
-            return _parse(run_id, path.read_text(encoding="utf-8"))
+            return parse(run_id, path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, AttributeError, OSError, StorageError) as error:
+        except NewerRecord as error:
+            raise NewerRecord(f"{path} was written by a later version ({error})") from None
+        except (*UNREADABLE, OSError) as error:
             self._problem(f"{path} is not a readable record ({error}): the same command runs its point again")
             return None
 
     def records(self) -> list[RunRecord]:
-        """Return every readable record, by id."""
-        found = (self.get(name) for name in self._names("records"))
+        """Return every readable record, by id; one of a later version is a problem."""
+        found = []
+        for name in self.names("records"):
+            try:
+                found.append(self.get(name))
+            except NewerRecord as error:
+                self._problem(str(error))
         return [record for record in found if record]
 
     def put_sweep(self, sweep_id: str, data: dict[str, Any]) -> None:
@@ -147,7 +154,7 @@ class Store:
             return None
         except (ValueError, OSError) as error:
             data = error
-        if _is_sweep(data):
+        if is_sweep(data):
             return data  # type: ignore[no-any-return]
         reason = data if isinstance(data, Exception) else "it lists no members"
         self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")
@@ -155,7 +162,7 @@ class Store:
 
     def sweeps(self) -> list[str]:
         """Return the ids of all readable sweeps, the oldest first."""
-        found = {name: self.get_sweep(name) for name in self._names("sweeps")}
+        found = {name: self.get_sweep(name) for name in self.names("sweeps")}
         started = {name: str(data.get("started", "")) for name, data in found.items() if data is not None}
         return sorted(started, key=lambda name: started[name])
 
@@ -169,21 +176,19 @@ class Store:
 
         Where another process holds it, wait, or raise `Busy`.
         """
-        with self._lock_file(run_id) as file:
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy(run_id) from None
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise _unwritable(Path(file.name), error) from None
+        try:
+            file = locks.take(lambda: self._lock_file(run_id), wait)
+        except BlockingIOError:
+            raise Busy(run_id) from None
+        except OSError as error:
+            if error.errno not in locks.NONE:
+                raise _unwritable(self.path("locks", run_id), error) from None
+            file = self._lock_file(run_id)
+        with file:
             try:
                 yield
             finally:
-                with suppress(OSError):  # said outright: worker processes may hold the file open for longer
-                    fcntl.flock(file, fcntl.LOCK_UN)
+                locks.let_go(file)
 
     def busy(self, run_id: str) -> bool:
         """Whether another process holds a run now."""
@@ -203,7 +208,7 @@ class Store:
 
     def latest(self, since: datetime) -> Iterator[RunRecord]:
         """Yield readable records that were written since then, the last one first."""
-        marks = {name: self.mark(name) for name in self._names("records")}
+        marks = {name: self.mark(name) for name in self.names("records")}
         times = {name: mark[0] for name, mark in marks.items() if mark and mark[0] > since.timestamp() * 1e9}
         for name in sorted(times, key=times.__getitem__, reverse=True):
             if record := self.get(name):
@@ -228,7 +233,8 @@ class Store:
         except OSError as error:
             raise _unwritable(path, error) from None
 
-    def _names(self, kind: str) -> list[str]:
+    def names(self, kind: str) -> list[str]:
+        """Return the names of the files of one kind that are named as ours are."""
         files = (self.root / kind).glob(f"*{SUFFIXES[kind]}")
         return sorted(file.stem for file in files if NAME.fullmatch(file.stem))
 

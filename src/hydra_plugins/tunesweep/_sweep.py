@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hydra_plugins.tunesweep._extended import extended
 from hydra_plugins.tunesweep._launch import divide
 from hydra_plugins.tunesweep._points import Place, Words, points
 from tunesweep import door
@@ -38,7 +39,8 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     loader = context.config_loader
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
-    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
+    found = extended([(_planned(words, places[words], cfg), cfg) for words, cfg in composed.items()])
+    plan, composed = make_plan([point for point, _ in found]), {p.overrides: cfg for p, cfg in found}
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     if _chosen(config) == "local":
         divide([point.config for point in plan.points])  # refused before anything is written

@@ -60,6 +60,7 @@ class RuntimeConfig:
     force: bool = False
     checkpoint_minutes: float = 5  # a run that is killed loses no more; 0: after every step
     timeout_minutes: float | None = None  # of one attempt; the same command goes on from its checkpoint
+    extends: str | None = None  # id of a sweep whose members belong to this one, too (tunesweep extend)
     progress: bool = True
     wandb: WandbConfig = field(default_factory=WandbConfig)
     point: Point = field(default_factory=Point)

@@ -84,7 +84,7 @@ def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _words(keys: Mapping[str, bool], values: Mapping[str, Any]) -> list[str]:
     """Return the words of some keys; a key that the options do not have is added by `+`."""
-    return [f"{'' if known else '+'}{key}={_text(values[key])}" for key, known in keys.items()]
+    return [f"{'' if known else '+'}{key}={text(values[key])}" for key, known in keys.items()]
 
 
 def _without_folders(key: str, value: Any) -> Any:
@@ -95,14 +95,14 @@ def _without_folders(key: str, value: Any) -> Any:
     return PurePath(value).name if is_path else value
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """Return a value as Hydra's grammar reads it."""
     if isinstance(value, str):
         plain = value and all(mark.isalnum() or mark in "_-./:@" for mark in value)
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")
         return value if plain else f"'{escaped}'"
     if isinstance(value, list):
-        return f"[{','.join(map(_text, value))}]"
+        return f"[{','.join(map(text, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{_text(key)}:{_text(item)}' for key, item in value.items())}}}"
+        return f"{{{','.join(f'{text(key)}:{text(item)}' for key, item in value.items())}}}"
     return json.dumps(value)

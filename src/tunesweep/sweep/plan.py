@@ -57,7 +57,7 @@ def make_plan(points: Sequence[Planned]) -> Plan:
     store = _common_store(points)
     store.check_writable()
     labels.identify(points)
-    _name(points)
+    name_points([point for point in points if not point.config.runtime.point.name])
     members: dict[str, Planned] = {}
     for point in points:
         members.setdefault(point.run_id, point)
@@ -86,7 +86,7 @@ def _common_store(points: Sequence[Planned]) -> Store:
     return Store(roots.pop())
 
 
-def _name(points: Sequence[Planned]) -> None:
+def name_points(points: Sequence[Planned]) -> None:
     """Name each point by the words of its command: those that tell it apart, where there are several."""
     words = [[word for word in planned.overrides if not _where(word)] for planned in points]
     shared = set.intersection(*map(set, words)) if len(points) > 1 else set()

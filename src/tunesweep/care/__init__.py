@@ -1,0 +1,1 @@
+"""Care of a store: what may go, what another store has, what a sweep lacks."""
