@@ -30,6 +30,10 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     """
     if "blocks" not in config:
         return _foreign(context, task, config, arguments)
+    if (settings := door.to_search(config)) is not None:
+        from hydra_plugins.tunesweep._search import search
+
+        return search(context, task, config, arguments, settings)
     loader = context.config_loader
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
@@ -95,6 +99,8 @@ def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConf
     chosen = cfg.hydra.runtime.choices["method"]
     if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
         raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
+    if cfg.search != config.search:
+        raise BadConfig(f"search={cfg.search.name} cannot be swept: one command is one search or none")
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     launcher = str(cfg.hydra.runtime.choices["hydra/launcher"])
     cfg.runtime.point.executor = "in process" if launcher == "basic" else launcher
@@ -113,6 +119,9 @@ def _freeze(cfg: DictConfig, point: Planned) -> DictConfig:
         for key in ours:
             cfg[key] = ours[key]
     return cfg
+
+
+Frozen = dict[Words, DictConfig]
 
 
 class FrozenLoader:

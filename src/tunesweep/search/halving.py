@@ -39,17 +39,19 @@ class HalvingSearch:
     def rungs(self) -> int:
         """Return how many rungs there are: as many as points and epochs allow."""
         count, eta = 1, self.settings.eta
-        while len(self.population) >= eta**count and min(self.epochs) >= self.settings.min_epochs * eta**count:
+        while (
+            len(self.population) >= eta**count and min(self.epochs) >= self.settings.min_epochs * eta**count
+        ):
             count += 1
         return count
 
     def size(self, rung: int) -> int:
         """Return how many points reach a rung."""
-        return len(self.population) // self.settings.eta**rung
+        return len(self.population) // self._power(rung)
 
     def budget(self, rung: int, member: int) -> int:
         """Return the epochs of a point on a rung: the same share of what it trains for in full."""
-        return self.epochs[member] // self.settings.eta ** (self.rungs - 1 - rung)
+        return self.epochs[member] // self._power(self.rungs - 1 - rung)
 
     @property
     def total(self) -> int:
@@ -57,7 +59,7 @@ class HalvingSearch:
         return sum(self.size(rung) for rung in range(self.rungs))
 
     def propose(self, history: Sequence[Trial]) -> list[Proposal]:
-        """Return the lowest rung, then the best of each rung for the next one; what failed goes no further."""
+        """Return the lowest rung, then the best of each rung for the next one; what failed ends there."""
         if not history:
             return [self._proposal(0, member) for member in range(len(self.population))]
         rung = max(trial.proposal.rung for trial in history)
@@ -80,7 +82,12 @@ class HalvingSearch:
     def describe(self) -> list[str]:
         """Return the rungs in words."""
         rungs = [f"{self.size(rung)} with {self._epochs(rung)}" for rung in range(self.rungs)]
-        return [f"successive halving of {self.size(0)} points, chosen on select: {', then '.join(rungs)} epochs"]
+        return [
+            f"successive halving of {self.size(0)} points, chosen on select: {', then '.join(rungs)} epochs"
+        ]
+
+    def _power(self, exponent: int) -> int:
+        return int(self.settings.eta**exponent)
 
     def _epochs(self, rung: int) -> str:
         found = sorted({self.budget(rung, member) for member in range(len(self.population))})

@@ -26,9 +26,7 @@ class OptunaSearch:
 
     def __post_init__(self) -> None:
         if find_spec("optuna") is None:
-            raise BadConfig(
-                "search=optuna needs Optuna, which is not installed: pip install -c constraints.txt '.[search]'"
-            )
+            raise BadConfig("search=optuna needs Optuna, which is not installed: pip install '.[search]'")
 
     @property
     def total(self) -> int:
@@ -95,7 +93,9 @@ def _distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution
 
     if isinstance(dimension, Choice):
         count = len(dimension.words)
-        return IntDistribution(0, count - 1) if dimension.ordered else CategoricalDistribution(dimension.words)
+        return (
+            IntDistribution(0, count - 1) if dimension.ordered else CategoricalDistribution(dimension.words)
+        )
     if dimension.whole:
         return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log)

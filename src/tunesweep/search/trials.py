@@ -1,16 +1,17 @@
-"""Trials: what was proposed, and how well it did on the select split. Pure."""
+"""Trials: what was proposed, and how well it did on the select split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from tunesweep.record import RunRecord
+from tunesweep.store import Store
 
 
 class Score(NamedTuple):
-    """How well a run did on the select split: greater is better, and equal ones are told apart by the loss."""
+    """How well a run did on the select split: greater is better; the loss tells equal ones apart."""
 
     value: float  # what the task monitors; of a loss, minus it
     minus_loss: float
@@ -67,6 +68,20 @@ def proposal(data: object) -> Proposal | None:
     return Proposal(tuple(map(str, found["words"])), found["values"], found["rung"], found["member"])  # type: ignore[arg-type]
 
 
+def proposed(data: Mapping[str, Any] | None) -> list[tuple[Proposal, str]]:
+    """Return the proposals and run ids in the file of a search; none where there is something else."""
+    search = (data or {}).get("search")
+    entries = search.get("trials") if isinstance(search, Mapping) else None
+    listed = entries if isinstance(entries, list) else []
+    found = [(proposal(entry), str(entry.get("run_id"))) for entry in listed if isinstance(entry, dict)]
+    return [(known, run_id) for known, run_id in found if known is not None]
+
+
+def history(trials: Sequence[tuple[Proposal, str]], store: Store) -> list[Trial]:
+    """Return proposals with what the store says came of them."""
+    return [Trial(known, run_id, score(store.get(run_id))) for known, run_id in trials]
+
+
 def monitor(record: RunRecord) -> str:
     """Return what the run was watched by on the select split."""
     wanted = str((record.config.get("train") or {}).get("monitor", "auto"))
@@ -83,6 +98,15 @@ def score(record: RunRecord | None) -> Score | None:
     name = monitor(record)
     value = -select["loss"] if name == "loss" else select.get(name)
     return None if value is None else Score(float(value), -float(select["loss"]))
+
+
+def on_select(run_id: str, store: Store) -> float | None:
+    """Return what a run was watched by on the select split, as it was measured."""
+    record = store.get(run_id)
+    found = score(record)
+    if record is None or found is None:
+        return None
+    return -found.value if monitor(record) == "loss" else found.value
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:
