@@ -101,7 +101,7 @@ def _counts(word: str) -> bool:
 
 def _check(config: RunConfig, space: Space = ()) -> None:
     """Refuse what could not be carried out, or not be compared on the select split."""
-    if problems := capabilities.problems(config):
+    if problems := list(capabilities.problems(config)):
         raise BadConfig("nothing was started: " + "; ".join(problems))
     if not config.method.trained:
         raise BadConfig(

@@ -23,7 +23,10 @@ LIMITS = "dataset.limit.train"  # how much is learned from; select and test stay
 
 
 def split(overrides: Iterable[Override]) -> tuple[Words, Space]:
-    """Return the words that hold for every point, and the space; of a key given twice the last counts."""
+    """Return the words that hold for every point, and the space, by key: the order of words says nothing.
+
+    Of a key given twice the last counts, as in Hydra's own sweeps.
+    """
     last = {override.get_key_element(): override for override in overrides}
     fixed = tuple(str(o.input_line) for o in last.values() if not o.is_sweep_override())
     space = tuple(_dimension(o) for o in last.values() if o.is_sweep_override())
@@ -32,7 +35,7 @@ def split(overrides: Iterable[Override]) -> tuple[Words, Space]:
             "a search needs something to search over: give a key several values, such as lora.r=4,8 or "
             "'train.lr=tag(log,interval(1e-5,1e-3))'"
         )
-    return fixed, space
+    return fixed, tuple(sorted(space, key=lambda dimension: dimension.key))
 
 
 def check_swept(overrides: Iterable[Override]) -> None:
