@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,20 @@ from hydra.core.utils import JobReturn
 
 import hydra_plugins.tunesweep._sweep as plugin
 from command_line import METRICS, CommandLine, Outcome, fail, succeed
+from hydra_plugins.tunesweep._proposals import Proposals
+from hydra_plugins.tunesweep._search import Batch, _named
 from tunesweep.config import RunConfig
+from tunesweep.config.search import OptunaConfig
 from tunesweep.record import RunRecord
 from tunesweep.report.render import build
 from tunesweep.report.rows import Scope
 from tunesweep.search import optuna_sampler
 from tunesweep.store import Store
+from tunesweep.sweep.plan import Plan
 
 RATE = "train.lr=tag(log,interval(1e-5,1e-1))"
-OPTUNA = ("search=optuna", "search.trials=5", "search.startup=2", RATE, "lora.r=2,4,8")
-HALVING = ("search=halving", "train.epochs=9", "train.lr=1e-4,1e-3,1e-2", "lora.r=2,4,8")
+OPTUNA = ("search=optuna", "search.trials=4", "search.startup=2", RATE, "lora.r=2,4,8")
+HALVING = ("search=halving", "search.eta=2", "train.epochs=4", "train.lr=1e-4,1e-3", "lora.r=2,4")
 
 
 def scored(config: RunConfig, accuracy: float | None = None) -> RunRecord:
@@ -65,15 +70,15 @@ def elsewhere(command: CommandLine, name: str) -> Store:
 def test_a_search_that_was_killed_ends_with_the_trials_of_an_undisturbed_one(command: CommandLine) -> None:
     command.task = scored
     whole = command(*OPTUNA)
-    assert (len(set(ids(whole))), whole.status) == (5, 0)
+    assert (len(set(ids(whole))), whole.status) == (4, 0)
     members = sweep_file(command)["members"]
     assert members == ids(whole)
     elsewhere(command, "killed")
-    command.task = interrupted(3)
+    command.task = interrupted(2)
     assert command(*OPTUNA).status == 130
-    assert sweep_file(command)["members"] == members[:4]  # frozen before it began
+    assert sweep_file(command)["members"] == members[:3]  # frozen before it began
     command.task = scored
-    assert ids(command(*OPTUNA)) == members[3:]
+    assert ids(command(*OPTUNA)) == members[2:]
     assert sweep_file(command)["members"] == members
     for path in (command.store.root / "sweeps").iterdir():
         path.unlink()
@@ -91,7 +96,7 @@ def test_the_best_on_select_is_chosen_and_test_only_reported(command: CommandLin
     assert best.metrics["test"]["accuracy"] == min(r.metrics["test"]["accuracy"] for r in records)
     shown = build(command.store, Scope())  # as `tunesweep report`
     assert any(f"run {best.run_id}" in note and "on test, which nothing" in note for note in shown.notes)
-    assert len(shown.blocks[0].rows) == 5
+    assert len(shown.blocks[0].rows) == 4
     assert "on_select" in [column.key for column in shown.blocks[0].columns]
 
 
@@ -110,8 +115,8 @@ def test_a_failed_trial_is_told_and_the_search_goes_on(command: CommandLine) -> 
 
     command.task = second_fails
     out = command(*OPTUNA)
-    assert (len(out.ran), out.status) == (5, 1)
-    assert "1 of 5 runs failed" in out.said
+    assert (len(out.ran), out.status) == (4, 1)
+    assert "1 of 4 runs failed" in out.said
     assert f"{out.names[1]}: diverged: it broke" in out.said
     members = sweep_file(command)["members"]
     command.task = scored
@@ -136,7 +141,7 @@ def test_trials_asked_at_once_are_one_launch(command: CommandLine, monkeypatch: 
     monkeypatch.setattr(plugin, "_launcher", lambda *given: Counting(original(*given)))
     command.task = scored
     command(*OPTUNA, "search.batch=3")
-    assert launches == [3, 2]
+    assert launches == [3, 1]
 
 
 def test_a_trial_that_repeats_another_is_not_run_again(command: CommandLine) -> None:
@@ -152,59 +157,80 @@ def test_a_stopped_sweep_proposes_nothing_more(command: CommandLine) -> None:
 
 
 def test_halving_by_hand_and_taken_up_again(command: CommandLine) -> None:
-    command.task = interrupted(11)  # in the second rung: 9 points with one epoch, then 2 of 3 with three
+    command.task = interrupted(5)  # in the second rung: 4 points with one epoch, then 1 of 2 with two
     killed = command(*HALVING)
     assert killed.status == 130
     command.task = scored
     rest = command(*HALVING)
-    done = [*killed.ran[:11], *rest.ran]
+    done = [*killed.ran[:5], *rest.ran]
     found = [(config.train.epochs, config.train.lr, config.lora.r) for config in done]
-    rates, ranks = (1e-4, 1e-3, 1e-2), (2, 4, 8)
-    assert found[:9] == [(1, lr, r) for lr in rates for r in ranks]
-    assert found[9:] == [(3, 1e-3, 2), (3, 1e-3, 4), (3, 1e-3, 8), (9, 1e-3, 2)]  # equal: by order
-    assert "9 with 1, then 3 with 3, then 1 with 9 epochs" in rest.errors
-    assert "best on select: train.lr=0.001 lora.r=2 train.epochs=9 (accuracy 0.9;" in rest.output
-    assert len(sweep_file(command)["members"]) == 13
+    assert found[:4] == [(1, lr, r) for lr in (1e-4, 1e-3) for r in (2, 4)]
+    assert found[4:] == [(2, 1e-3, 2), (2, 1e-3, 4), (4, 1e-3, 2)]  # equal ones by their order
+    assert "4 with 1, then 2 with 2, then 1 with 4 epochs" in rest.errors
+    assert "best on select: train.lr=0.001 lora.r=2 train.epochs=4 (accuracy 0.9;" in rest.output
+    assert len(sweep_file(command)["members"]) == 7
 
 
 def test_halving_draws_from_an_interval(command: CommandLine) -> None:
     command.task = scored
-    words = ("search=halving", "search.population=4", "train.epochs=3", RATE, "method=lora,full")
+    words = ("search=halving", "search.population=3", "train.epochs=3", RATE, "method=lora,full")
     out = command(*words)
-    assert [config.train.epochs for config in out.ran] == [1, 1, 1, 1, 3]
+    assert [config.train.epochs for config in out.ran] == [1, 1, 1, 3]
     best = max(command.store.records(), key=lambda record: record.metrics["select"]["accuracy"])
     assert out.ran[-1].train.lr == best.config["train"]["lr"]
     assert command(*words).ran == []
 
 
-def test_who_a_search_is(command: CommandLine) -> None:
+def test_where_a_search_runs_is_no_part_of_who_it_is(command: CommandLine) -> None:
     command.task = scored
+    words = ("search=optuna", "search.trials=1", RATE)
+    command(*words)
+    command(*words, "runtime.threads=1")
+    assert len(command.store.sweeps()) == 1
 
-    def found(*words: str) -> str:
-        given = {word.split("=")[0]: word for word in ("search=optuna", "search.trials=1", RATE, *words)}
-        command(*given.values())
-        return str(command.store.last_sweep())
 
-    same = found()
-    assert found("runtime.threads=1") == same
-    others = [("search.trials=2",), ("search.seed=1",), ("train.lr=interval(1e-5,1e-1)",), ("lora.r=4",)]
-    assert len({same, *(found(*words) for words in others)}) == 5
+def test_space_words_sampler_budget_and_first_runs_are_who_a_search_is(tmp_path: Path) -> None:
+    class Ran:
+        def __init__(self, run_id: str) -> None:
+            self.run_id = run_id
+
+    def named(settings: OptunaConfig, searched: object, run_id: str = "a") -> str:
+        first: Any = Batch([], [], Plan(Store(tmp_path), [Ran(run_id)], {}))  # type: ignore[list-item]
+        nothing: Any = None
+        source = Proposals(nothing, searched, nothing, nothing, nothing)
+        return _named(source, settings, first).sweep_id
+
+    same = named(OptunaConfig(), {"space": [1], "fixed": []})
+    assert named(OptunaConfig(), {"space": [1], "fixed": []}) == same
+    others = [
+        named(OptunaConfig(trials=21), {"space": [1], "fixed": []}),
+        named(OptunaConfig(seed=1), {"space": [1], "fixed": []}),
+        named(OptunaConfig(sampler="random"), {"space": [1], "fixed": []}),
+        named(OptunaConfig(), {"space": [2], "fixed": []}),
+        named(OptunaConfig(), {"space": [1], "fixed": ["x=1"]}),
+        named(OptunaConfig(), {"space": [1], "fixed": []}, run_id="b"),  # other data, weights or defaults
+    ]
+    assert len({same, *others}) == 7
 
 
 REFUSED = {
     "nothing to search over": (("search=optuna", "lora.r=4"), "needs something to search over"),
     "interval without a search": ((RATE,), "has no end of values: add search=optuna"),
-    "interval without a number of draws": (("search=halving", RATE), "give search.population=N"),
     "unknown sampler": ((*OPTUNA, "search.sampler=grid"), "search.sampler=grid is not an option"),
-    "unknown kind": (("search=optna", "lora.r=2,4"), "search=optna is not an option"),
     "option of another kind": ((*OPTUNA, "search.eta=2"), "search.eta is not an option"),
-    "wrong kind of value": ((*OPTUNA, "search.trials=many"), "expected a whole number"),
     "option without a search": (("search.trials=5",), "search.trials is not an option"),
     "two searches": (("search=optuna,halving", "lora.r=2,4"), "one command is one search"),
     "seeds": ((*OPTUNA, "seed=0,1"), "seed=0,1 cannot be searched over: the best seed is luck"),
     "several blocks": (
+        ("search=optuna", "experiment=digit_adaptation", "lora.r=1,2"),
+        "searches one block, and this command has 2",
+    ),
         ("search=optuna", "experiment=lora_grid"),
         "searches one block, and this command has 5",
+    ),
+    "points that start from one another": (
+        ("search=halving", "experiment=digit_adaptation", "scale=small", "lora.r=1,2"),
+        "start from another point of the search",
     ),
     "what is not trained": (
         (*OPTUNA, "method=lora,zero_shot", "model=smollm2_135m", "readout=label_words"),

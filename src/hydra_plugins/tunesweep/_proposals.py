@@ -151,6 +151,7 @@ def _by_halving(
     for point in planned:
         _check(point.config)
     members: list[Planned] = list(make_plan(planned).members.values())
+    _comparable(members)
     epochs = tuple(int(point.config.train.epochs or 0) for point in members)
     strategy = HalvingSearch(settings, tuple(point.overrides for point in members), epochs)
 
@@ -170,3 +171,16 @@ def _by_halving(
         compose,
         lambda proposal: f"{members[proposal.member].config.runtime.point.name} {words_of(proposal)}",
     )
+
+
+def _comparable(members: Sequence[Planned]) -> None:
+    """Refuse blocks that differ in their data, or that start from one another."""
+    names = sorted({point.config.dataset.name for point in members})
+    if len({(p.config.runtime.point.data_fingerprint, p.config.seeds.split) for p in members}) > 1:
+        raise BadConfig(
+            f"dataset={', '.join(names)}: scores on different data or splits do not compare: halve one at a time"
+        )
+    if {point.source for point in members} & {point.run_id for point in members}:
+        raise BadConfig(
+            "model.init_from lets points start from another point of the search: give the id of a finished run"
+        )
