@@ -22,6 +22,7 @@ from typer.main import get_command
 
 from documented_files import FILES
 from hydra_plugins.tunesweep._points import points
+from hydra_plugins.tunesweep._proposals import proposals
 from tunesweep import capabilities, door, identity
 from tunesweep.build import build
 from tunesweep.cli import app
@@ -103,6 +104,9 @@ def compose(words: list[str], folder: Path) -> list[RunConfig]:
         plain = [word for word in words if "," not in word]
         config = loader.load_configuration("config", [*plain, search], run_mode=RunMode.MULTIRUN)
         config.hydra.overrides.hydra = [search]
+        if (settings := door.to_search(config)) is not None:  # what it would try first
+            found = proposals(loader, config, words, settings)
+            return [point(found.compose(first)[1]) for first in found.strategy.propose([])]
         return [
             point(loader.load_sweep_config(config, list(found))) for found in points(loader, config, words)
         ]

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tunesweep.config import SPLITS, AppConfig, DatasetConfig, Point, RunConfig, RuntimeConfig
+from tunesweep.config.search import NONE, SEARCHES, SearchConfig
 from tunesweep.data.location import data_folder
-from tunesweep.errors import BadConfig, suggest
+from tunesweep.errors import BadConfig, require, suggest
 from tunesweep.explain import explain
 from tunesweep.hardware import native_precision
 from tunesweep.record import RunRecord
@@ -66,6 +67,21 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     assert isinstance(config, RunConfig)
     _refuse_added("", config)
     return settle(config)
+
+
+def to_search(cfg: DictConfig) -> SearchConfig | None:
+    """Return how a command searches, validated; nothing where it carries out every point."""
+    name = cfg.search.get("name", NONE)
+    require(name, (NONE, *SEARCHES), "search.name")
+    if name == NONE:
+        return None
+    schema = OmegaConf.create({"search": OmegaConf.structured(SEARCHES[name])})
+    try:
+        found = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.masked_copy(cfg, ["search"])).search)
+    except OmegaConfBaseException as error:
+        raise BadConfig(explain(error)) from error
+    assert isinstance(found, SearchConfig)
+    return found
 
 
 def of_record(record: RunRecord, runtime: RuntimeConfig) -> RunConfig:

@@ -33,17 +33,25 @@ class Place:
 
 def points(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]) -> dict[Words, Place]:
     """Return the union of every block's product with the command line, each point once, in order."""
-    command = _parse(loader, arguments)
     found: dict[Words, Place] = {}
-    for experiment in _experiments(loader, command):
-        words = _lines(o for o in command if o.key_or_group not in CHOOSERS) + experiment
-        for label, block in _blocks(loader, config, words):
-            for point in _product(loader, _replaced(loader, block, command) + words):
-                found.setdefault(point, Place(experiment)).labels.update(label)
+    for experiment, label, words in spaces(loader, config, arguments):
+        for point in _product(loader, words):
+            found.setdefault(point, Place(experiment)).labels.update(label)
     return found
 
 
-def _parse(loader: ConfigLoader, words: Sequence[str]) -> list[Override]:
+def spaces(
+    loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
+) -> Iterator[tuple[Words, Words, Words]]:
+    """Yield the words that chose the experiment, the label and the sweep's words, of each block."""
+    command = parse(loader, arguments)
+    for experiment in _experiments(loader, command):
+        words = _lines(o for o in command if o.key_or_group not in CHOOSERS) + experiment
+        for label, block in _blocks(loader, config, words):
+            yield experiment, label, _replaced(loader, block, command) + words
+
+
+def parse(loader: ConfigLoader, words: Sequence[str]) -> list[Override]:
     return list(OverridesParser.create(config_loader=loader).parse_overrides(list(words)))
 
 
@@ -52,7 +60,13 @@ def _lines(overrides: Iterable[Override]) -> Words:
 
 
 def _product(loader: ConfigLoader, words: Words) -> Iterator[Words]:
-    batches = BasicSweeper.split_arguments(_parse(loader, words), None)
+    overrides = parse(loader, words)
+    for override in overrides:
+        if override.is_interval_sweep():
+            raise BadConfig(
+                f"{override.input_line} has no end of values: add search=optuna, or list some with commas"
+            )
+    batches = BasicSweeper.split_arguments(overrides, None)
     yield from (tuple(point) for batch in batches for point in batch)
 
 
@@ -108,4 +122,4 @@ def _replaced(loader: ConfigLoader, block: Words, command: Sequence[Override]) -
         key = override.key_or_group
         return key not in given and key.split(".")[0] not in given
 
-    return _lines(filter(kept, _parse(loader, block)))
+    return _lines(filter(kept, parse(loader, block)))

@@ -36,14 +36,17 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     """
     if "blocks" not in config:
         return _foreign(context, task, config, arguments)
+    if (settings := door.to_search(config)) is not None:
+        from hydra_plugins.tunesweep._search import search
+
+        return search(context, task, config, arguments, settings)
     loader = context.config_loader
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
     found = extended([(_planned(words, places[words], cfg), cfg) for words, cfg in composed.items()])
     plan, composed = make_plan([point for point, _ in found]), {p.overrides: cfg for p, cfg in found}
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
-    if _chosen(config) == "local":
-        divide([point.config for point in plan.points])  # refused before anything is written
+    _check_workers(config, plan)
     launcher = _launcher(context, task, config, frozen)
     with Sweep(plan, list(arguments), _report(list(composed.values()))) as running, _warm(launcher):
         returns = _launch(launcher, running)
@@ -105,6 +108,8 @@ def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConf
     chosen = cfg.hydra.runtime.choices["method"]
     if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
         raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
+    if cfg.search != config.search:
+        raise BadConfig(f"search={cfg.search.name} cannot be swept: one command is one search or none")
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     launcher = _chosen(cfg)
     cfg.runtime.point.executor = EXECUTORS.get(launcher, launcher)
@@ -129,9 +134,18 @@ def _chosen(cfg: DictConfig) -> str:
     return str(cfg.hydra.runtime.choices["hydra/launcher"])
 
 
+def _check_workers(config: DictConfig, plan: Plan) -> None:
+    """Refuse more workers than there is room for, before anything is written."""
+    if _chosen(config) == "local":
+        divide([point.config for point in plan.points])
+
+
 def _warm(launcher: Launcher) -> AbstractContextManager[Any]:
     """Keep the workers of a launcher that has any from launch to launch."""
     return launcher if isinstance(launcher, AbstractContextManager) else nullcontext()
+
+
+Frozen = dict[Words, DictConfig]
 
 
 class FrozenLoader:

@@ -65,3 +65,6 @@ class AppConfig(RunConfig):
     scales: dict[str, Any] = field(default_factory=dict)
     blocks: list[Any] = field(default_factory=list)
     report: ReportConfig = field(default_factory=ReportConfig)
+    search: dict[str, Any] = field(
+        default_factory=dict
+    )  # read by `door.to_search`: each kind has its own keys

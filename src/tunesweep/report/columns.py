@@ -96,6 +96,7 @@ RESULTS = (
 )
 # Shown where rows have them.
 MEASURED = (
+    Column("on_select", "on select", _score, "on\nselect"),
     Column("unreadable", "unreadable", count),
     Column("order_consistency", "order consistency", "{:.3f}".format, "order\nkept"),
     Column("position_bias", "position bias", "{:+.3f}".format, "position\nbias"),

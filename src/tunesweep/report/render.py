@@ -8,12 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.table import Block, Table, table
+from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ def build(store: Store, scope: Scope) -> Table:
     """Read the store and return the table of a scope."""
     name, rows, sweep = select(store, scope)
     duplicates, wanted = int(sweep.get("duplicates") or 0), (sweep.get("report") or {}).get("columns") or ()
-    return table(name, rows, duplicates, store.problems, wanted)
+    result = table(name, rows, duplicates, store.problems, wanted)
+    return replace(result, notes=[*summary(sweep, store), *result.notes])
 
 
 def save(store: Store, result: Table, scope: Scope) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError, require, suggest
 from tunesweep.record import RunRecord
+from tunesweep.search.trials import on_select
 from tunesweep.stats import wilson
 from tunesweep.store import Store
 
@@ -219,6 +220,8 @@ def select(store: Store, scope: Scope) -> tuple[str, list[Row], dict[str, Any]]:
     for row in rows:
         labels = (points.get(row["run_id"]) or {}).get("labels") or ()
         row.values["label"] = ", ".join(map(str, labels)) or None
+        if data.get("search"):
+            row.values["on_select"] = on_select(row["run_id"], store)
     return sweep_id, narrow(rows, scope.where), data
 
 

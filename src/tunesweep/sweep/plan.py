@@ -23,11 +23,12 @@ class Plan:
     todo: list[Planned] = field(default_factory=list)  # in the order in which they are launched
     finished: list[Planned] = field(default_factory=list)
     refused: list[Planned] = field(default_factory=list)  # failed integrity: shown, run again only by force
+    search_id: str = ""  # of an adaptive search, whose members are not known beforehand
 
     @property
     def sweep_id(self) -> str:
         """Return the id of this set of runs."""
-        return identity.sweep_id(list(self.members))
+        return self.search_id or identity.sweep_id(list(self.members))
 
     @property
     def duplicates(self) -> int:
