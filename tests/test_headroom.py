@@ -14,7 +14,7 @@ from tunesweep.run import run
 from tunesweep.tasks.classification import Classification
 from tunesweep.tasks.learner import Learner
 
-WORDS = (*MLP, *SMALL, "train.dropout=0.1")
+WORDS = (*MLP, *SMALL)
 REAL = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
