@@ -78,7 +78,7 @@ def same(one: Any, other: Any) -> None:
     ],
 )
 def test_it_goes_on_from_any_place(make_config, monkeypatch, place, step, micro):
-    words = (*MLP, *SMALL, "train.dropout=0.1", f"runtime.micro_batch={micro}")
+    words = (*MLP, *SMALL, f"runtime.micro_batch={micro}")
     whole = trained(make_config(*words))
     stop_at(monkeypatch, place)
     interrupted(make_config(*words), step)

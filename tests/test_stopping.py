@@ -188,7 +188,7 @@ def kill_before_rename(number: int) -> Callable[[], None]:
     ids=["in an epoch", "in its first step", "before the first name", "before a name"],
 )
 def test_kill_9_loses_what_came_after_the_last_checkpoint(make_config, prepare, step):
-    words = (*MLP, *SMALL, "train.dropout=0.1")
+    words = (*MLP, *SMALL)
     whole = trained(make_config(*words))
     config = make_config(*words, "runtime.checkpoint_minutes=0")
     killed(config, prepare)
