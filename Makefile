@@ -7,10 +7,10 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow lint format bench docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher lint format bench docs clean
 
 help: ## print the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## create .venv and install the project with exact versions, weights and reviews
 
@@ -37,6 +37,9 @@ test: setup lint ## check style and types, then run the tests
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
+
+test-launcher: setup ## run Hydra's own tests of launchers on ours
+	$(BIN)/pytest tests/sweep/test_launcher_suite.py $(ARGS)
 
 lint: setup ## check style (ruff) and types (mypy, strict)
 	$(BIN)/ruff check .

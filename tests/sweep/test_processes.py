@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tunesweep.store import Store
@@ -60,6 +61,13 @@ def epochs_of(*seeds: str) -> list[tuple[str, str]]:
     return [(seed, str(epoch)) for seed in seeds for epoch in range(1, EPOCHS + 1)]
 
 
+def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """Return the worker that carries out a sweep's points."""
+    children = psutil.Process(process.pid).children()
+    (worker,) = [child for child in children if "tunesweep.sweep.worker" in child.cmdline()]
+    return worker
+
+
 def texts(store: Store) -> dict[str, str]:
     return {path.name: path.read_text() for path in store.root.glob("records/*.json")}
 
@@ -67,8 +75,10 @@ def texts(store: Store) -> dict[str, str]:
 def test_after_kill_9_in_the_third_point_only_what_is_missing_is_trained(store: Store) -> None:
     with start(store, "seed=0,1,2,3") as process:
         wait_for(process, seed="2", epoch="2")
+        worker = worker_of(process)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
+    worker.wait(20)  # it does not go on alone
     before = texts(store)
     assert [record.config["seed"] for record in sorted(store.records(), key=lambda r: r.name)] == [0, 1]
     assert list(store.root.glob("work/*"))  # what the third point had begun
@@ -116,3 +126,39 @@ def test_two_sweeps_at_once_train_every_point_once(store: Store) -> None:
     assert {record.status for record in store.records()} == {"succeeded"}
     assert len(store.sweeps()) == 1
     assert not [path for path in store.root.rglob("*") if path.name.endswith((".part", ".broken"))]
+
+
+def test_a_killed_worker_costs_an_attempt_and_no_result(store: Store) -> None:
+    with start(store, "seed=0,1") as process:
+        wait_for(process, seed="0", epoch="2")
+        worker_of(process).kill()
+        assert process.stdout is not None
+        output = process.stdout.read()
+    assert process.returncode == 0, output
+    assert "seed=0: its worker was ended by SIGKILL" in output
+    assert "it is tried again" in output
+    assert {(r.status, r.runtime["executor"]) for r in store.records()} == {("succeeded", "worker")}
+    assert len(store.records()) == 2
+
+
+REVIEWS = (
+    *("model=random_bert", "train.precision=fp32", "train.epochs=1", "seed=3", "runtime.threads=1"),
+    *("dataset.limit.train=64", "dataset.limit.test=32", "dataset.limit.select=16"),
+    *("runtime.wandb.mode=disabled", "runtime.device=cpu"),
+)
+
+
+@pytest.mark.slow
+def test_a_warm_worker_comes_to_the_numbers_of_a_cold_one_and_of_no_worker(store: Store) -> None:
+    found = []
+    for name, words in enumerate(
+        (["method=full,lora"], ["method=lora"], ["method=lora", "hydra/launcher=basic"])
+    ):
+        own = Store(store.root / f"{name}")
+        place = [f"runtime.store={own.root}", f"hydra.sweep.dir={own.root}/hydra"]
+        command = [sys.executable, str(ROOT / "train.py"), *REVIEWS, *words, *place]
+        subprocess.run(command, check=True, cwd=store.root.parent)
+        found.append({record.run_id: (record.metrics, record.history) for record in own.records()})
+    (name_of_lora,) = found[1]
+    assert len(found[0]) == 2
+    assert found[0][name_of_lora] == found[1][name_of_lora] == found[2][name_of_lora]

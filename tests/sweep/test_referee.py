@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from command_line import fail, succeed
-from tunesweep import identity
+from tunesweep import brake, identity
 from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError
 from tunesweep.store import Busy, Store
@@ -21,7 +21,7 @@ KILLED = Loss("lost", "its worker was ended by SIGKILL", "its last words")
 
 @pytest.fixture
 def point(make_config: Make) -> RunConfig:
-    config = make_config("dataset=digits", "model=logistic", "method=full")
+    config = make_config("dataset=digits", "model=logistic", "method=full", "runtime.progress=true")
     identity.identify(config)
     return config
 
@@ -38,11 +38,27 @@ def test_a_point_that_nobody_touched_is_to_do(point: RunConfig, store: Store) ->
     assert not referee.settled(JOB)
 
 
-def test_a_point_that_is_held_is_busy_until_it_is_let_go(point: RunConfig, store: Store) -> None:
+def test_a_point_that_is_held_is_busy_until_it_is_let_go(
+    point: RunConfig, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     referee = SweepReferee(store, {0: point})
     with store.claim(point.runtime.point.run_id):
-        assert referee.busy(JOB)
+        assert [referee.busy(JOB), referee.busy(JOB)] == [True, True]
     assert not referee.busy(JOB)
+    assert capsys.readouterr().err.count("another process is carrying it out") == 1
+
+
+def test_a_store_that_cannot_be_written_to_is_for_the_worker_to_say(
+    point: RunConfig, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise StorageError("read only")
+
+    referee = SweepReferee(store, {0: point})
+    monkeypatch.setattr(store, "claim", broken)
+    monkeypatch.setattr(brake, "not_started", broken)
+    assert not referee.busy(JOB)
+    assert not referee.settled(JOB)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class Pool:
         job, worker.job = worker.job, None
         ending = worker.end()
         assert job is not None
-        late = f"its worker did not end it within {job.timeout_s} s and was ended"
+        late = f"it did not stop at its time limit, so its worker was ended after {job.timeout_s} s"
         jobs.lost(job, Loss(kind, late if kind == "timeout" else ending, worker.log()))
 
     def _wind_up(self) -> None:

@@ -26,10 +26,18 @@ class SweepReferee(Referee):
         self.store, self.points = store, points
         self._before = {n: store.mark(point.runtime.point.run_id) for n, point in points.items()}
         self._losses = dict.fromkeys(points, 0)
+        self._told: set[int] = set()
 
     def busy(self, job: Job) -> bool:
         """Whether another process holds the point: it is left for later."""
-        return self.store.busy(self._id(job))
+        try:
+            busy = self.store.busy(self._id(job))
+        except StorageError:  # the worker finds the same, and says so of this point alone
+            return False
+        if busy and job.number not in self._told:
+            self._told.add(job.number)
+            self._say(self.points[job.number], "another process is carrying it out; left for later")
+        return busy
 
     def settled(self, job: Job) -> bool:
         """Whether somebody has carried the point out meanwhile, or it must not start any more."""
@@ -37,10 +45,16 @@ class SweepReferee(Referee):
         record = self.store.get(self._id(job))
         if record is not None and not record.failed and not point.runtime.force:
             return True
-        if self._decided(job, record) or brake.not_started(point, self.store) is not None:
+        if self._decided(job, record) or self._stopped(point):
             return True
         self._before[job.number] = self.store.mark(self._id(job))  # of one that was interrupted elsewhere
         return False
+
+    def _stopped(self, point: RunConfig) -> bool:
+        try:
+            return brake.not_started(point, self.store) is not None
+        except StorageError:
+            return False
 
     def _decided(self, job: Job, record: RunRecord | None) -> bool:
         if record is None or self.store.mark(self._id(job)) == self._before[job.number]:
@@ -58,7 +72,7 @@ class SweepReferee(Referee):
             return False  # it had left its record
         if self._losses[job.number] < CLASSES[loss.kind].retries:
             self._losses[job.number] += 1
-            print(f"{point.runtime.point.name}: {loss.message}; it is tried again", file=sys.stderr)
+            self._say(point, f"{loss.message}; it is tried again")
             return True
         self._keep(unstarted(point, loss.message, loss.kind, loss.log))
         return False
@@ -67,7 +81,11 @@ class SweepReferee(Referee):
         try:
             self.store.put(record)
         except StorageError as error:  # the others go on: what could be said of this one is said
-            print(f"{record.name}: {error}", file=sys.stderr)
+            print(f"{record.name}: {error}", file=sys.stderr, flush=True)
+
+    def _say(self, point: RunConfig, words: str) -> None:
+        if point.runtime.progress:
+            print(f"{point.runtime.point.name}: {words}", file=sys.stderr, flush=True)
 
     def _id(self, job: Job) -> str:
         return self.points[job.number].runtime.point.run_id

@@ -93,7 +93,7 @@ def _start(channel: Connection, environment: Mapping[str, str], shown: bool) -> 
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "tunesweep.sweep.worker", str(channel.fileno())],
         stdin=subprocess.DEVNULL,
-        stdout=None if shown else subprocess.PIPE,
+        stdout=2 if shown else subprocess.PIPE,  # standard output is the table's
         stderr=None if shown else subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": places, **environment},
         pass_fds=[channel.fileno()],
