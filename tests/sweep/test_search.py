@@ -171,6 +171,7 @@ def test_halving_by_hand_and_taken_up_again(command: CommandLine) -> None:
     assert len(sweep_file(command)["members"]) == 7
 
 
+@pytest.mark.slow
 def test_halving_draws_from_an_interval(command: CommandLine) -> None:
     command.task = scored
     words = ("search=halving", "search.population=3", "train.epochs=3", RATE, "method=lora,full")
@@ -181,6 +182,7 @@ def test_halving_draws_from_an_interval(command: CommandLine) -> None:
     assert command(*words).ran == []
 
 
+@pytest.mark.slow
 def test_where_a_search_runs_is_no_part_of_who_it_is(command: CommandLine) -> None:
     command.task = scored
     words = ("search=optuna", "search.trials=1", RATE)
@@ -228,7 +230,7 @@ REFUSED = {
         "searches one block, and this command has 2",
     ),
     "points that start from one another": (
-        ("search=halving", "experiment=digit_adaptation", "scale=small", "train.lr=1e-3,1e-2"),
+        ("search=halving", "experiment=digit_adaptation", "scale=small", "lora.r=1,2"),
         "start from another point of the search",
     ),
     "what is not trained": (

@@ -178,11 +178,11 @@ def _comparable(members: Sequence[Planned]) -> None:
     names = sorted({point.config.dataset.name for point in members})
     if len({(p.config.runtime.point.data_fingerprint, p.config.seeds.split) for p in members}) > 1:
         raise BadConfig(
-            f"dataset={', '.join(names)}: scores on different data or splits do not compare: "
-            "halve one at a time"
+            f"dataset={', '.join(names)}: scores on different data or splits do not compare, so halve one "
+            "at a time"
         )
     if {point.source for point in members} & {point.run_id for point in members}:
         raise BadConfig(
-            "model.init_from lets points start from another point of the search: "
-            "give the id of a finished run"
+            "model.init_from lets points start from another point of the search: give the id of a "
+            "finished run"
         )
