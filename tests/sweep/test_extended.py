@@ -45,6 +45,7 @@ def test_new_seeds_run_beside_the_old_members(command: CommandLine) -> None:
     assert len(command.store.sweeps()) == 2
 
 
+@pytest.mark.slow
 def test_an_extension_is_extended(command: CommandLine) -> None:
     command(*POINT, "seed=0,1")
     extend(command, command.store.last_sweep() or "", "seed=2")
@@ -97,6 +98,7 @@ def test_a_member_of_other_data_is_identified_anew(
     assert old not in members(command.store)
 
 
+@pytest.mark.slow
 def test_each_block_of_an_experiment_gets_the_new_seeds(
     command: CommandLine, experiment: Callable[[str], None]
 ) -> None:
