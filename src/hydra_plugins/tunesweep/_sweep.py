@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.tunesweep._points import Place, Words, points
+from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import door
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
@@ -30,7 +31,7 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     """
     if "blocks" not in config:
         return _foreign(context, task, config, arguments)
-    loader = context.config_loader
+    loader: Any = TemplateLoader(context.config_loader)
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
     plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
