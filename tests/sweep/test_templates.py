@@ -47,6 +47,8 @@ def test_values_of_one_point_do_not_reach_the_next(loaders: Any) -> None:
 
 def test_dataclasses_are_the_same_by_either_way(loaders: Any) -> None:
     cfg = loaders[1].load_sweep_config(loaders[2], ["method=qlora", "lora.r=4", "train.lr=1"])
-    untyped = OmegaConf.create(OmegaConf.to_container(OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"])))
+    untyped = OmegaConf.create(
+        OmegaConf.to_container(OmegaConf.masked_copy(cfg, [k for k in cfg if k != "hydra"]))
+    )
     assert OmegaConf.get_type(untyped) is dict
     assert door.to_run_config(cfg) == door.to_run_config(untyped)

@@ -37,7 +37,9 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
     shown = commands.wanted([cfg.plan for cfg in composed.values()])
-    plan = make_plan([_planned(words, places[words], cfg) for words, cfg in composed.items()], dry=bool(shown))
+    plan = make_plan(
+        [_planned(words, places[words], cfg) for words, cfg in composed.items()], dry=bool(shown)
+    )
     if shown:
         commands.show(plan, shown)
         return []

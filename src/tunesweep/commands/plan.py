@@ -46,7 +46,9 @@ def show(found: Plan, form: bool | str) -> None:
     previewed = preview(found, expect(found))
     if form == JSON:
         points = [each.description() for each in previewed]
-        print(json.dumps({"sweep_id": found.sweep_id, "points": points, "totals": totals(previewed)}, indent=1))
+        print(
+            json.dumps({"sweep_id": found.sweep_id, "points": points, "totals": totals(previewed)}, indent=1)
+        )
         return
     console = terminal()
     _say(announcement(found))

@@ -1,1 +1,1 @@
-"""What a point will take, before it starts: memory, minutes, bytes. No torch: architectures are read as JSON."""
+"""What a point will take, before it starts: memory, minutes, bytes; architectures are read as JSON."""

@@ -37,49 +37,78 @@ class Flow:
 
     def score(self, shape: Shape) -> int:
         """Return the bytes that stay of one score of eager attention."""
-        if self.compute == 4:
-            found = 4
-        else:  # softmax in 32 bits, and its result as it is multiplied
-            found = 2 if shape.bert else 6
+        half = 2 if shape.bert else 6  # others: softmax in 32 bits, and its result as it is multiplied
+        found = 4 if self.compute == 4 else half
         return found + 2 * self.compute * self.dropout  # the noise and what is left
 
 
 def kept(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
-    """Return the bytes of all layers between forward and backward; with checkpoints the largest of one more."""
+    """Return the bytes that layers keep; with checkpoints their inputs, and one layer computed again."""
     if not flows(config):
         return 0
-    parts = parameters.stacks(config, shape)
-    each = [_layer(config, shape, stack, _of(batch, number, len(parts)), flow) for number, stack in enumerate(parts)]
+    each = [(s.layers, _layer(config, shape, s, own, flow)) for s, own in _stacks(config, shape, batch)]
     if config.runtime.gradient_checkpointing:
-        inputs = [
-            stack.layers * _of(batch, number, len(parts)).rows * _of(batch, number, len(parts)).tokens
-            for number, stack in enumerate(parts)
-        ]
-        return sum(inputs) * shape.hidden * STATE + max(each)
-    return sum(stack.layers * layer for stack, layer in zip(parts, each, strict=True))
+        return _inputs_of_layers(config, shape, batch) + max(layer for _, layer in each)
+    return sum(layers * layer for layers, layer in each)
 
 
-def _of(batch: Batch, number: int, stacks: int) -> Batch:
-    """Return the batch as a stack reads it: a decoder after an encoder reads the answer, if there is one."""
-    if number == 0 or not batch.written:
-        return batch
-    return Batch(batch.rows, batch.written)
+def taken(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
+    """Return the bytes of all that a forward pass makes; with checkpoints of one layer, its inputs apart.
+
+    What is not kept is freed at once. How much of it is used again is up to the allocator.
+    """
+    each = [(s.layers, _made(config, shape, s, own, flow)) for s, own in _stacks(config, shape, batch)]
+    if config.runtime.gradient_checkpointing:
+        return max(layer for _, layer in each)
+    return sum(layers * layer for layers, layer in each)
+
+
+def _stacks(config: RunConfig, shape: Shape, batch: Batch) -> list[tuple[Stack, Batch]]:
+    """Return the stacks, each with the batch as it reads it: a decoder behind an encoder reads the answer."""
+    first, *others = parameters.stacks(config, shape)
+    answer = Batch(batch.rows, batch.written) if batch.written else batch
+    return [(first, batch), *((other, answer) for other in others)]
+
+
+def _inputs_of_layers(config: RunConfig, shape: Shape, batch: Batch) -> int:
+    tokens = sum(s.layers * own.rows * own.tokens for s, own in _stacks(config, shape, batch))
+    return tokens * shape.hidden * STATE
 
 
 def flows(config: RunConfig) -> bool:
     """Whether gradients pass through the layers: not where only the head is trained."""
     method = config.method
-    return method.trained and (method.peft is not None or method.layers is not None or method.trains is not None)
+    return method.trained and (
+        method.peft is not None or method.layers is not None or method.trains is not None
+    )
 
 
 def _layer(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     tokens = batch.rows * batch.tokens
     norms = (stack.attentions + 1) * shape.hidden * (1 if shape.bert or not config.method.full else 2)
     dropped = 2 * shape.hidden * flow.compute * flow.dropout
-    per_token = norms * STATE + dropped + flow.compute * (
-        stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, shape, stack)
+    per_token = (
+        norms * STATE
+        + dropped
+        + flow.compute
+        * (stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, shape, stack))
     )
     return tokens * per_token + stack.attentions * scores(shape, batch, flow)
+
+
+def _made(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
+    """Everything that a layer's forward makes: outputs of linears, copies for products, sums, norms."""
+    wide, narrow, h = shape.width, shape.kv_heads * shape.head_dim, shape.hidden
+    if shape.bert:  # queries, keys, values, each copied; what attention gives, twice
+        attention, sums = 8 * wide, 6 * h
+    else:  # rotated (four results each) and repeated; T5 rotates nothing, and is counted alike
+        attention, sums = 12 * wide + 6 * narrow, 10 * h
+    feed_forward = shape.inner * (4 if shape.gated else 2) * (2 if shape.new_gelu else 1)
+    per_token = flow.compute * (stack.attentions * attention + sums + feed_forward)
+    made = batch.rows * batch.tokens * per_token + 3 * stack.attentions * scores(shape, batch, flow)
+    if config.method.quantisation:  # weights as they are multiplied
+        made += flow.compute * sum(x.inputs * x.outputs for x in stack.linears)
+    return made
 
 
 def _attention(shape: Shape, flow: Flow) -> int:

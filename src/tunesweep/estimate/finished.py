@@ -48,6 +48,8 @@ class Finished:
         return rest + tokens * (config.train.epochs or 0) / speed / 60
 
     def _same_data(self, config: RunConfig) -> list[RunRecord]:
+        if not self.runs:
+            return []
         point, wanted = config.runtime.point, _parts(flatten_config(config), READ)
         return [
             record
@@ -68,6 +70,8 @@ class Finished:
 
     def _alike(self, config: RunConfig) -> list[RunRecord]:
         """Return the runs of the same speed that are most alike in all other settings."""
+        if not self.runs:
+            return []
         own, device = flatten_config(config), device_name(config.runtime.device)
         ways = _ways(vars(config.runtime) | {"executor": config.runtime.point.executor})
         found = [

@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import IO, Any
 
 STRING, ARRAY = 8, 9
-NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+NUMBERS = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
 LONGEST = 1 << 20  # bytes of a string; anything above is no GGUF file
 # What transformers calls the same things.
 NAMES = {
@@ -76,7 +88,7 @@ def _string(file: IO[bytes]) -> str:
 
 
 def _has_tensor(path: Path, name: str) -> bool:
-    """Whether the list of tensors, which follows the vocabulary, has a name: as its length and its letters."""
+    """Whether the list of tensors, which follows the vocabulary, has a name: its length and its letters."""
     import mmap
 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -2,6 +2,10 @@
 
 The increase is the largest of three moments: a forward pass at its end (gradients of the step before are
 still there), an evaluation, and the writing of the best weights; optimiser states are there at all three.
+
+On a CPU the resident set is more than what is alive: glibc's allocator leaves gaps, since torch asks for
+aligned memory, which a gap of the same size cannot give. Measured (docs/planning.md): alive 485 MB, resident
+1,016 MB. So a share of what a forward pass has freed is counted, and gradients twice.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ ADAM = 8  # two moments in 32 bits (arXiv:1412.6980)
 ADAM_8BIT, BLOCK, SMALL = 2, 256, 4096  # arXiv:2110.02861; bitsandbytes keeps small tensors in 32 bits
 # Measured on CPUs: Python with torch, transformers, PEFT and Lightning; and what a process's first steps add
 # (compiled kernels, thread pools, the allocator's own).
-PROCESS, FIRST_STEPS = 650_000_000, 60_000_000
+PROCESS, FIRST_STEPS = 520_000_000, 60_000_000
+GAPS = 0.6  # of what was freed, the part that the allocator of a CPU does not use again
+AGAIN = 2  # layers that are computed twice, and leave gaps
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Memory:
     gradients: int
     optimizer: int
     activations: int
+    gaps: int  # freed, and resident all the same
     logits: int
     evaluation: int
     saving: int
@@ -42,7 +49,7 @@ class Memory:
     @property
     def increase(self) -> int:
         """Return the peak above what is loaded."""
-        training = self.gradients + self.activations + self.logits
+        training = self.gradients + self.gaps + self.activations + self.logits
         moments = (training, self.gradients + self.evaluation, self.gradients + self.saving)
         return self.optimizer + max(moments) + self.overhead
 
@@ -67,14 +74,16 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
     if trained is None:
         return None
     flow = _flow(config, shape, on_gpu)
-    kept = activations.kept(config, shape, sizes.train, flow)
     return Memory(
         process=0 if on_gpu else PROCESS,
         weights=_weights(config, shape, trained),
         trained=0 if on_gpu else 4 * trained.all,
         gradients=4 * trained.all,
         optimizer=_optimizer(config, trained),
-        activations=kept + _casts(config, shape, flow) + _working(shape, sizes.train, flow),
+        activations=activations.kept(config, shape, sizes.train, flow)
+        + _casts(config, shape, flow)
+        + (_working(shape, sizes.train, flow) if on_gpu else 0),
+        gaps=0 if on_gpu else 4 * trained.all + _gaps(config, shape, sizes.train, flow),
         logits=_logits(config, shape, sizes.train, flow.compute, learnt=True),
         evaluation=_working(shape, sizes.select, flow)
         + _logits(config, shape, sizes.select, flow.compute, learnt=False),
@@ -83,7 +92,7 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
     )
 
 
-SAVING = 8  # bytes a trained weight: a copy, and its bytes on their way into the file
+SAVING = 4  # bytes a trained weight: a copy, which safetensors writes without one of its own
 
 
 def _flow(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
@@ -95,7 +104,9 @@ def _flow(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
 
 def _held(config: RunConfig) -> int:
     """Return the bytes of a weight of the base, as `models.backbone.base_dtype` decides."""
-    frozen = config.method.peft is not None or config.method.layers is not None or config.method.trains is None
+    frozen = (
+        config.method.peft is not None or config.method.layers is not None or config.method.trains is None
+    )
     return BYTES[config.model.dtype] if config.train.precision == "bf16" and frozen else 4
 
 
@@ -125,14 +136,24 @@ def _casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
 
 def _working(shape: Shape, batch: Batch, flow: Flow) -> int:
     """Return what a single layer takes while it computes and keeps nothing."""
-    states = batch.rows * batch.tokens * (2 * shape.width + 2 * shape.inner) * flow.compute
-    return states + 2 * activations.scores(shape, batch, flow)
+    states = batch.rows * batch.tokens * (shape.width + shape.inner) * flow.compute
+    return states + activations.scores(shape, batch, flow)
+
+
+def _gaps(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
+    """Return what a CPU's allocator does not use again of what a forward pass has made and freed."""
+    made = activations.taken(config, shape, batch, flow)
+    if config.runtime.gradient_checkpointing:
+        return AGAIN * made
+    return int(GAPS * max(0, made - activations.kept(config, shape, batch, flow)))
 
 
 def _logits(config: RunConfig, shape: Shape, batch: Batch, compute: int, learnt: bool) -> int:
-    """Return logits over the vocabulary, in the compute dtype and 32 bits, and in training their gradients."""
+    """Return logits over the vocabulary, in the compute dtype and 32 bits; in training also gradients."""
     if config.dataset.task == "classification" and not config.readout.prompted:
         return 0
-    places = batch.rows * (batch.tokens if config.dataset.task == "language_modeling" else max(1, batch.written))
+    places = batch.rows * (
+        batch.tokens if config.dataset.task == "language_modeling" else max(1, batch.written)
+    )
     number = 4 * (3 if learnt else 2) + (compute if compute == 2 else 0)
     return places * shape.vocabulary * number

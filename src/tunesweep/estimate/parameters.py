@@ -46,8 +46,15 @@ def small(config: RunConfig, shape: Shape) -> int:
     norms = 4 if shape.bert else 2
     parts = stacks(config, shape)
     biases = sum(s.layers * sum(x.outputs for x in s.linears if x.bias) for s in parts)
-    pooler = shape.hidden * (shape.hidden + 1) if shape.kind == "bert" and config.readout.name == "head" else 0
-    return biases + sum(s.layers for s in parts) * norms * shape.hidden + (2 if shape.bert else 1) * shape.hidden + pooler
+    pooler = (
+        shape.hidden * (shape.hidden + 1) if shape.kind == "bert" and config.readout.name == "head" else 0
+    )
+    return (
+        biases
+        + sum(s.layers for s in parts) * norms * shape.hidden
+        + (2 if shape.bert else 1) * shape.hidden
+        + pooler
+    )
 
 
 def base(config: RunConfig, shape: Shape) -> int:
@@ -96,6 +103,8 @@ def _biases(config: RunConfig, shape: Shape) -> tuple[int, int]:
     norms = 2 if shape.bert else 0
     found = [(x.outputs, s.layers) for s in stacks(config, shape) for x in s.linears if x.bias]
     found += [(shape.hidden, norms * s.layers) for s in stacks(config, shape)]
+    pooler = shape.kind == "bert" and config.readout.name == "head" and "bert.pooler" not in config.model.head
+    found.append((shape.hidden, int(shape.bert) + int(pooler)))  # the norm of the embeddings; the pooler
     return sum(size * times for size, times in found), sum(times for _, times in found)
 
 

@@ -56,7 +56,7 @@ def prediction(config: RunConfig, data: Any) -> dict[str, Any]:
         "memory_bytes": found.increase if found else None,
         "peak_memory_bytes": found.peak if found else None,
         "minutes": config.runtime.point.minutes,
-        "tokens": max(data.lengths("train")),
+        "tokens": int(max(data.lengths("train"))),
     }
 
 

@@ -32,10 +32,12 @@ def planned(config: RunConfig, longest: int | None = None) -> Sizes:
 def measured(config: RunConfig, data: Any) -> Sizes:
     """Return the batches of data that were read: a `DataModule`."""
     before = len(data.prefix) + virtual_tokens(config)
-    lengths = {split: data.lengths(split) for split in ("train", "select")}
+    lengths = {split: [int(n) for n in data.lengths(split)] for split in ("train", "select")}
     rows = min(config.runtime.eval_batch_size, len(lengths["select"]))
     return Sizes(
-        train=Batch(_rows(config, len(lengths["train"])), before + max(lengths["train"]), _longest(config, data)),
+        train=Batch(
+            _rows(config, len(lengths["train"])), before + max(lengths["train"]), _longest(config, data)
+        ),
         select=Batch(rows, before + max(lengths["select"]), _longest(config, data)),
         classes=len(data.names) or CLASSES,
     )

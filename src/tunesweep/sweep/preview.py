@@ -59,7 +59,9 @@ def totals(found: list[Previewed]) -> dict[str, Any]:
     """Return the sums over what is to do; `unknown` counts the runs that a sum leaves out."""
     statuses = [each.status for each in found]
     todo = [each.estimate for each in found if each.status == TO_DO]
-    counts = {status.replace(" ", "_"): statuses.count(status) for status in (TO_DO, FINISHED, DUPLICATE, REFUSED)}
+    counts = {
+        status.replace(" ", "_"): statuses.count(status) for status in (TO_DO, FINISHED, DUPLICATE, REFUSED)
+    }
     minutes = [e.minutes for e in todo if e.minutes is not None]
     sizes = [e.disk_bytes for e in todo if e.disk_bytes is not None]
     return {
