@@ -218,3 +218,18 @@ def methods(
 app.command()(care.gc)
 app.command("import")(care.import_)
 app.command()(care.extend)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def plan(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="OVERRIDE", help="As for train.py: method=lora,full lora.r=4,8."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show what a command of train.py would do: points, memory, minutes, bytes; nothing is carried out."""
+    from tunesweep.commands.plan import plan
+
+    with one_sentence():
+        plan(words or (), as_json)

@@ -60,11 +60,9 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     names = [item.name for item in fields(RunConfig)]
     _refuse_unread("", cfg, [*(item.name for item in fields(AppConfig)), "hydra"])
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
-        config = OmegaConf.to_object(merged)
+        config = _typed(cfg, names)
     except OmegaConfBaseException as error:
         raise BadConfig(explain(error)) from error
-    assert isinstance(config, RunConfig)
     _refuse_added("", config)
     return settle(config)
 
@@ -82,6 +80,19 @@ def to_search(cfg: DictConfig) -> SearchConfig | None:
         raise BadConfig(explain(error)) from error
     assert isinstance(found, SearchConfig)
     return found
+
+
+def _typed(cfg: DictConfig, names: list[str]) -> RunConfig:
+    """Return the dataclasses; what Hydra composed is typed already, and merging it again takes long."""
+    if OmegaConf.get_type(cfg) is AppConfig:
+        parts: dict[str, Any] = {name: cfg[name] for name in names}
+        return RunConfig(
+            **{k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in parts.items()}
+        )
+    merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
+    config = OmegaConf.to_object(merged)
+    assert isinstance(config, RunConfig)
+    return config
 
 
 def of_record(record: RunRecord, runtime: RuntimeConfig) -> RunConfig:

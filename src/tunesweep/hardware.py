@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ def native_precision(device: str) -> str:
 
     Measured on an AVX2 CPU: 75 GFLOP/s in fp32, 5 in bf16 (one thread, 1024 x 384 x 1536).
     """
-    native = _gpu_has_bf16() if device != "cpu" and _gpu() else bool(BF16_FLAGS & cpu_flags())
+    native = _gpu_has_bf16() if on_gpu(device) else bool(BF16_FLAGS & cpu_flags())
     return "bf16" if native else "fp32"
 
 
@@ -39,6 +40,50 @@ def cpu_flags() -> set[str]:
         return set()
     found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
     return set(found[1].split()) if found else set()
+
+
+def on_gpu(device: str) -> bool:
+    """Whether a point with this `runtime.device` will run on a GPU, as far as can be seen without torch."""
+    return device != "cpu" and _gpu()
+
+
+def device_name(device: str) -> str | None:
+    """Return the model name of the GPU or of the CPU, as records have it."""
+    if on_gpu(device):
+        return gpus()[0][0] if gpus() else None
+    return cpu_name()
+
+
+def free_memory(device: str) -> int | None:
+    """Return the bytes that a point could take: of a GPU all, of the host what is available now."""
+    if on_gpu(device):
+        return min((size for _, size in gpus()), default=None)
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+@cache
+def cpu_name() -> str:
+    """Return the model name of the CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+@cache
+def gpus() -> list[tuple[str, int]]:
+    """Return name and bytes of every GPU that the driver knows."""
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        pairs = [line.rsplit(",", 1) for line in said.splitlines() if line.strip()]
+        return [(name.strip(), int(float(size) * 2**20)) for name, size in pairs]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
 
 
 @cache

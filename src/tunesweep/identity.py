@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tunesweep.models import sources
 
 RECIPE = 2  # raised when the meaning of training changes, so that older numbers are not taken for new ones
 LIBRARIES = ("torch", "transformers", "peft")
+version = cache(metadata.version)  # planning asks for every point, and each time files would be read
 
 # Names for people, places (content stands for them) and limits that only guard: none changes a number.
 _NOT_IDENTITY = {

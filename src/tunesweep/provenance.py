@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from tunesweep.hardware import cpu_name
+
 PACKAGES = (
     *("tunesweep", "torch", "transformers", "peft", "bitsandbytes", "pytorch-lightning"),
     *("hydra-core", "datasets", "tokenizers", "numpy"),
@@ -65,9 +67,4 @@ def device_name(device: torch.device) -> str:
     """Return the model name of the GPU or of the CPU."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return cpu_name()

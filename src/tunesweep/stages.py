@@ -21,6 +21,7 @@ from tunesweep.data.location import content_digest
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
+from tunesweep.estimate.point import prediction
 from tunesweep.hardware import warning as hardware_warning
 from tunesweep.memory import bound_kernel_caches
 from tunesweep.methods import artefact
@@ -127,6 +128,7 @@ def load_data(work: Workplace) -> None:
     work.record.data = work.data.description() | {"fingerprint": config.runtime.point.data_fingerprint}
     work.record.encoding = work.data.encoding_description()
     work.record.warnings += warnings(work.record.data, work.record.encoding)
+    work.record.cost["predicted"] = prediction(config, work.data)
 
 
 @timed
@@ -233,6 +235,4 @@ def keep(work: Workplace) -> None:
 
 def keeps_weights(config: RunConfig) -> bool:
     """Whether trained weights stay: by default those of methods that leave most of the base alone."""
-    if not config.method.trained:
-        return False
-    return config.runtime.keep == "all" or (config.runtime.keep == "adapter" and not config.method.full)
+    return config.keeps_weights

@@ -11,11 +11,15 @@ from omegaconf import DictConfig
 from hydra_plugins.tunesweep import _sweep
 from hydra_plugins.tunesweep._proposals import Composed, Proposals, proposals
 from tunesweep import identity
+from tunesweep.commands import plan as commands
 from tunesweep.config.search import SearchConfig
 from tunesweep.search.running import SearchSweep
 from tunesweep.search.trials import Proposal
 from tunesweep.store import Store
 from tunesweep.sweep.plan import Plan, make_plan
+from tunesweep.sweep.preview import expect
+
+FIRST = "These are what the search begins with; what follows depends on what comes of them."
 
 
 def search(
@@ -27,7 +31,11 @@ def search(
 ) -> list[list[JobReturn]]:
     """Launch what the strategy proposes until it proposes nothing more; return a batch for each launch."""
     source = proposals(context.config_loader, config, arguments, settings)
-    first = _batch(source, source.strategy.propose([]))
+    shown = commands.wanted([config.plan])
+    first = _batch(source, source.strategy.propose([]), dry=bool(shown))
+    if shown:
+        commands.show(first.plan, shown, FIRST)
+        return []
     options = _sweep._report([cfg for _, cfg in first.composed])
     _sweep._check_workers(config, first.plan)
     frozen: _sweep.Frozen = {}  # grows with the trials
@@ -61,14 +69,15 @@ class Batch:
     plan: Plan
 
 
-def _batch(source: Proposals, asked: list[Proposal]) -> Batch:
+def _batch(source: Proposals, asked: list[Proposal], dry: bool = False) -> Batch:
     """Compose, check and identify proposals, and call each by what tells it apart."""
     composed = [source.compose(proposal) for proposal in asked]
     pairs = zip(asked, composed, strict=True)
     points = [_sweep._planned(words, source.place(proposal), cfg) for proposal, (words, cfg) in pairs]
-    plan = make_plan(points) if points else Plan(Store(""), [], {})
+    plan = make_plan(points, dry) if points else Plan(Store(""), [], {})
     for proposal, point in zip(asked, points, strict=True):
         point.config.runtime.point.name = source.name(proposal)
+    expect(plan)
     return Batch(asked, composed, plan)
 
 

@@ -18,12 +18,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hydra_plugins.tunesweep._extended import extended
 from hydra_plugins.tunesweep._launch import divide
 from hydra_plugins.tunesweep._points import Place, Words, points
+from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import door
+from tunesweep.commands import plan as commands
 from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
+from tunesweep.sweep.preview import expect
 from tunesweep.sweep.sweep import Sweep
 
 EXECUTORS = {"basic": "in process", "local": WORKER}  # others by their own names
@@ -40,11 +43,17 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
         from hydra_plugins.tunesweep._search import search
 
         return search(context, task, config, arguments, settings)
-    loader = context.config_loader
+    loader: Any = TemplateLoader(context.config_loader)
     places = points(loader, config, arguments)
     composed = {words: _compose(loader, config, words) for words in places}
+    shown = commands.wanted([cfg.plan for cfg in composed.values()])
     found = extended([(_planned(words, places[words], cfg), cfg) for words, cfg in composed.items()])
-    plan, composed = make_plan([point for point, _ in found]), {p.overrides: cfg for p, cfg in found}
+    plan = make_plan([point for point, _ in found], dry=bool(shown))
+    if shown:
+        commands.show(plan, shown)
+        return []
+    expect(plan)
+    composed = {point.overrides: cfg for point, cfg in found}
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     _check_workers(config, plan)
     launcher = _launcher(context, task, config, frozen)

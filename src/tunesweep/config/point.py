@@ -48,6 +48,13 @@ class RunConfig:
     seed: int = 0
     seeds: Seeds = field(default_factory=Seeds)
 
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether trained weights stay: by default those of methods that leave most of the base alone."""
+        if not self.method.trained:
+            return False
+        return self.runtime.keep == "all" or (self.runtime.keep == "adapter" and not self.method.full)
+
 
 @dataclass
 class ReportConfig:
@@ -61,6 +68,7 @@ class ReportConfig:
 class AppConfig(RunConfig):
     """The whole command: a point and, for experiments, the blocks it is swept over."""
 
+    plan: Any = False  # true: show what would be done, and stop there; json: for programs
     scale: str = "full"
     scales: dict[str, Any] = field(default_factory=dict)
     blocks: list[Any] = field(default_factory=list)

@@ -40,6 +40,7 @@ class Point:
     uses_lora: bool = True  # the method takes its rank
     executor: str = "in process"  # what carries the run out: worker, or the launcher that was chosen
     lr_by_hand: bool = False  # train.lr was given, not the method's own
+    minutes: float | None = None  # that planning expects it to take
 
 
 @dataclass

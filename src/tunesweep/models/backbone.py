@@ -129,6 +129,8 @@ def _architecture(config: RunConfig, data: DataModule, folder: Path | str) -> An
         architecture.id2label = dict(enumerate(data.names))
         architecture.label2id = {name: index for index, name in enumerate(data.names)}
         architecture.problem_type = "single_label_classification"
+    if _kind(config) in ("head", "linear"):
+        architecture.use_cache = False  # keys and values of all layers, which nothing asks for
     if config.train.dropout is not None:
         _set_dropout(architecture, config.train.dropout)
     return architecture

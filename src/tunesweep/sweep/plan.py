@@ -52,11 +52,15 @@ class Plan:
         return [point for point in self.todo if point.run_id in ids]
 
 
-def make_plan(points: Sequence[Planned]) -> Plan:
-    """Check, identify, deduplicate and sort points into finished ones and those left to do."""
+def make_plan(points: Sequence[Planned], *, dry: bool = False) -> Plan:
+    """Check, identify, deduplicate and sort points into finished ones and those left to do.
+
+    A plan that is only to be looked at, `dry`, leaves the store as it is.
+    """
     _refuse_impossible(points)
     store = _common_store(points)
-    store.check_writable()
+    if not dry:
+        store.check_writable()
     labels.identify(points)
     name_points([point for point in points if not point.config.runtime.point.name])
     members: dict[str, Planned] = {}
