@@ -82,13 +82,15 @@ def to_search(cfg: DictConfig) -> SearchConfig | None:
     return found
 
 
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+
+
 def _typed(cfg: DictConfig, names: list[str]) -> RunConfig:
     """Return the dataclasses; what Hydra composed is typed already, and merging it again takes long."""
     if OmegaConf.get_type(cfg) is AppConfig:
-        parts: dict[str, Any] = {name: cfg[name] for name in names}
-        return RunConfig(
-            **{k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in parts.items()}
-        )
+        parts: dict[str, Any] = {name: _plain(cfg[name]) for name in names}
+        return RunConfig(**parts)
     merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
     config = OmegaConf.to_object(merged)
     assert isinstance(config, RunConfig)

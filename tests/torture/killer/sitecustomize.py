@@ -4,6 +4,7 @@ $TORTURE_ORDER names a file that says when, for one process alone: whoever comes
 the file away and dies. $TORTURE_JOURNAL names a file that gets a line for every record put in place.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ ORDER, JOURNAL = os.environ.get("TORTURE_ORDER", ""), os.environ.get("TORTURE_JO
 WORKER = "tunesweep.sweep.worker" in " ".join(sys.orig_argv)
 SAMPLE_S = 0.0005
 _replace = os.replace
-_renames = 0
+_renames = itertools.count(1)
 
 
 def order():
@@ -39,21 +40,20 @@ def die():
 
 def replace(source, target, **named):
     """Rename, and die before or after it when that is asked for."""
-    global _renames
     moment, count = order()
-    _renames += 1
-    if moment == "before_rename" and _renames >= count:
+    passed = next(_renames)
+    if moment == "before_rename" and passed >= count:
         die()
     _replace(source, target, **named)
     note(os.fspath(target))
-    if moment == "after_rename" and _renames >= count:
+    if moment == "after_rename" and passed >= count:
         die()
 
 
 def note(target):
     """Write down which record was put in place, and how its run ended."""
     folder, name = os.path.split(target)
-    if os.path.basename(folder) != "records" or not JOURNAL:
+    if not folder.endswith("records") or not JOURNAL:
         return
     with open(target, encoding="utf-8") as file:  # noqa: PTH123
         status = json.load(file)["status"]
