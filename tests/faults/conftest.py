@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,14 @@ def sweep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: Path) -> RealC
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Undisturbed]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Undisturbed:
     """Return what the sweep comes to when nothing happens."""
     with pytest.MonkeyPatch.context() as patch:
         command = RealCommandLine(patch, tmp_path_factory.mktemp("undisturbed"))
         command.place.append(f"runtime.cache={cache}")
         outcome = command()
-        assert outcome.status == 0, outcome.errors
-        yield command.records()
+    assert outcome.status == 0, outcome.errors
+    return command.records()
 
 
 @pytest.fixture

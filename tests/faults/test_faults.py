@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -228,11 +227,10 @@ def test_a_hung_step_is_ended_at_its_time(sweep, monkeypatch, tmp_path):
             time.sleep(600)
         return real(cfg)
 
-    monkeypatch.setattr(_jobs, "GRACE_S", 0.5)
+    # A point that hangs has its time at once; how long the others take is the machine's affair.
+    monkeypatch.setattr(_jobs, "_limit", lambda runtime: 3.0 if runtime.point.name == "seed=1" else None)
     monkeypatch.setattr(sweep, "_job", lambda _: hung)
-    began = time.monotonic()
-    outcome = sweep("hydra/launcher=local", "runtime.timeout_minutes=0.6")
+    outcome = sweep("hydra/launcher=local")
     assert outcome.status == 1
-    assert time.monotonic() - began < 300
     assert sweep.failure()["class"] == "timeout"
     assert "seed=1: timeout: " in outcome.said
