@@ -14,6 +14,7 @@ from tunesweep.record import RunRecord, draft
 from tunesweep.store import Store
 
 LOG_LINES = 30
+_STOPPED = "stopped by the user; the same command runs it again"
 _DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
     *(errno.EACCES, errno.EPERM, errno.ENOTDIR),
@@ -37,7 +38,8 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
         _fail(record, kind, _sentence(kind, cause), _log(error))
     _finish(record, store)
     if record.failure and record.failure["class"] == "interrupted":
-        raise KeyboardInterrupt(record.failure["message"])
+        said = record.failure["message"]
+        raise KeyboardInterrupt(*([] if said == _STOPPED else [said]))  # after which step, where that is known
     return record
 
 
@@ -114,7 +116,7 @@ def _sentence(kind: str, cause: BaseException) -> str:
     if isinstance(cause, TunesweepError):
         return str(cause)
     if kind == "interrupted":
-        return "stopped by the user; the same command runs it again"
+        return _STOPPED
     reason = str(cause).strip().split("\n")[0]
     return ": ".join(filter(None, (type(cause).__name__, reason))) + _REMEDIES.get(kind, "")
 

@@ -37,8 +37,9 @@ from tunesweep.store import Store
 from tunesweep.tasks import build_task
 from tunesweep.tasks.task import Scored, Task
 
-# What failed so goes on from its checkpoint; after any other failure a run begins anew.
-RESUMED = frozenset({"interrupted", "timeout", "out_of_memory", "storage"})
+# What failed so goes on from its checkpoint; after any other failure a run begins anew. A full disk is not
+# among them: the folder's space may be what the record of the failure needs.
+RESUMED = frozenset({"interrupted", "timeout", "out_of_memory"})
 
 
 class Workplace:

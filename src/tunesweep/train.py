@@ -16,6 +16,7 @@ _OTHER_COMMANDS = (
     *("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info", "-r", "--run"),
     *("-sc", "--shell-completion"),
 )
+_STOPPED = "stopped: what was finished is kept, the same command goes on from there"
 INTERRUPTED = 130  # what a shell expects of a command that SIGINT ended
 
 
@@ -51,8 +52,8 @@ def main() -> None:
         command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
         command(train)()
     except KeyboardInterrupt as stop:
-        said = str(stop) or "stopped; the same command goes on from there"
-        print(f"\n{said}; what was finished is kept", file=sys.stderr)
+        said = f"{stop}; what was finished is kept" if str(stop) else _STOPPED
+        print(f"\n{said}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except EXPECTED as error:
         if traceback_wanted:
