@@ -73,7 +73,7 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
     trained = parameters.trained(config, shape, sizes.classes)
     if trained is None:
         return None
-    flow = _flow(config, shape, on_gpu)
+    flow = flow_of(config, shape, on_gpu)
     return Memory(
         process=0 if on_gpu else PROCESS,
         weights=_weights(config, shape, trained),
@@ -81,7 +81,7 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
         gradients=4 * trained.all,
         optimizer=_optimizer(config, trained),
         activations=activations.kept(config, shape, sizes.train, flow)
-        + _casts(config, shape, flow)
+        + casts(config, shape, flow)
         + (_working(shape, sizes.train, flow) if on_gpu else 0),
         gaps=0 if on_gpu else 4 * trained.all + _gaps(config, shape, sizes.train, flow),
         logits=_logits(config, shape, sizes.train, flow.compute, learnt=True),
@@ -95,7 +95,8 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
 SAVING = 4  # bytes a trained weight: a copy, which safetensors writes without one of its own
 
 
-def _flow(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
+def flow_of(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
+    """Return how a point computes, as `models.backbone` will decide."""
     chosen = config.runtime.attention
     fused = on_gpu if chosen == "auto" else chosen != "eager"
     rate = shape.dropout if config.train.dropout is None else config.train.dropout
@@ -126,7 +127,7 @@ def _optimizer(config: RunConfig, trained: parameters.Trained) -> int:
     return int((ADAM_8BIT + 2 * 4 / BLOCK) * trained.all)
 
 
-def _casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
+def casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
     """Return the 16-bit copies of 32-bit weights, which backward needs once more."""
     needed = activations.flows(config) and flow.compute == 2 and _held(config) == 4
     if not needed or config.method.quantisation or config.runtime.gradient_checkpointing:
