@@ -66,7 +66,15 @@ SMOLLM2 = [
     f"method=qlora train.batch_size=16 {CHECKPOINTS}",
     "method=lora readout=generate train.batch_size=8",
 ]
-POINTS = [f"model=minilm {words}" for words in MINILM] + [f"model=smollm2_135m {words}" for words in SMOLLM2]
+FITTED = [f"model=minilm {words}" for words in MINILM] + [f"model=smollm2_135m {words}" for words in SMOLLM2]
+OTHERS = [  # no constant of the formula was chosen on these
+    "model=minilm method=bitfit train.batch_size=32",
+    "model=minilm method=lora train.batch_size=16 encoding.max_length=128",
+    "model=minilm method=dora lora.targets=all_linear train.batch_size=16",
+    "model=smollm2_135m method=lora lora.targets=all_linear train.batch_size=8",
+    f"model=smollm2_135m method=lora train.batch_size=4 {CHECKPOINTS}",
+]
+POINTS = FITTED + OTHERS
 PAGE = """# Predicted and measured memory
 
 How far predictions of [a plan](planning.md) can be trusted, on a CPU: the increase of the resident set over
@@ -124,7 +132,7 @@ def config_of(folder: str, words: list[str]) -> RunConfig:
     place = [f"runtime.store={folder}", f"runtime.cache={folder}/cache", "runtime.progress=false"]
     own = ["encoding.max_length=64", "train.epochs=1", "runtime.eval_batch_size=16", limit, *place]
     with initialize_config_dir(str(door.conf_folder()), version_base="1.3"):
-        cfg = compose("config", overrides=[*words, *own])
+        cfg = compose("config", overrides=[*own, *words])
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     config = door.to_run_config(cfg)
     identity.identify(config)
