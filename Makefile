@@ -7,7 +7,7 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher lint format bench docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher lint format bench bench-memory docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench: setup ## measure starts, time per step and label words (medians)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/step.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
+
+bench-memory: setup ## measure peak memory against predictions, and write docs/memory.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py $(ARGS)
 
 docs: setup ## build the documentation as a site, offline, into site/
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'

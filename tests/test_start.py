@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,14 @@ def test_a_finished_sweep_and_its_report_import_nothing_heavy(finished: Store, c
     again, heavy = start("tunesweep", "report", f"--store={finished.root}")
     assert heavy == []
     assert again.strip() == printed.strip()
+
+
+def test_a_plan_imports_nothing_heavy_and_takes_little_for_many_points(tmp_path: Path, cache: Path) -> None:
+    ranks = ",".join(str(r) for r in range(1, 51))
+    words = ["method=lora,qlora", f"lora.r={ranks}", f"runtime.store={tmp_path}", f"runtime.cache={cache}"]
+    began = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    printed, heavy = start("tunesweep", "plan", "--json", *words)
+    assert heavy == []
+    assert json.loads(printed)["totals"]["to_do"] == 100
+    # Three seconds on a machine at rest, see benchmarks/start.py; at work it counts processor time threefold.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - began < 10

@@ -53,14 +53,11 @@ def kept(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
 
 
 def taken(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
-    """Return the bytes of all that a forward pass makes; with checkpoints of one layer, its inputs apart.
+    """Return the bytes of all that a forward pass makes.
 
     What is not kept is freed at once. How much of it is used again is up to the allocator.
     """
-    each = [(s.layers, _made(config, shape, s, own, flow)) for s, own in _stacks(config, shape, batch)]
-    if config.runtime.gradient_checkpointing:
-        return max(layer for _, layer in each)
-    return sum(layers * layer for layers, layer in each)
+    return sum(s.layers * _made(shape, s, own, flow) for s, own in _stacks(config, shape, batch))
 
 
 def _stacks(config: RunConfig, shape: Shape, batch: Batch) -> list[tuple[Stack, Batch]]:
@@ -96,7 +93,7 @@ def _layer(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Fl
     return tokens * per_token + stack.attentions * scores(shape, batch, flow)
 
 
-def _made(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
+def _made(shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     """Everything that a layer's forward makes: outputs of linears, copies for products, sums, norms."""
     wide, narrow, h = shape.width, shape.kv_heads * shape.head_dim, shape.hidden
     if shape.bert:  # queries, keys, values, each copied; what attention gives, twice
@@ -105,10 +102,7 @@ def _made(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flo
         attention, sums = 12 * wide + 6 * narrow, 10 * h
     feed_forward = shape.inner * (4 if shape.gated else 2) * (2 if shape.new_gelu else 1)
     per_token = flow.compute * (stack.attentions * attention + sums + feed_forward)
-    made = batch.rows * batch.tokens * per_token + 3 * stack.attentions * scores(shape, batch, flow)
-    if config.method.quantisation:  # weights as they are multiplied
-        made += flow.compute * sum(x.inputs * x.outputs for x in stack.linears)
-    return made
+    return batch.rows * batch.tokens * per_token + 3 * stack.attentions * scores(shape, batch, flow)
 
 
 def _attention(shape: Shape, flow: Flow) -> int:

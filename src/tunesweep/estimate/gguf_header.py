@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise ValueError(f"{path} is no GGUF file")
-        _, _, count = struct.unpack("<IQQ", file.read(20))
+        _version, _tensors, count = (_number(file, kind) for kind in (4, 10, 10))
         for _ in range(count):
             key = _string(file)
             kind = _number(file, 4)

@@ -10,6 +10,7 @@ aligned memory, which a gap of the same size cannot give. Measured (docs/plannin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tunesweep.config import RunConfig
@@ -26,8 +27,10 @@ ADAM_8BIT, BLOCK, SMALL = 2, 256, 4096  # arXiv:2110.02861; bitsandbytes keeps s
 # Measured on CPUs: Python with torch, transformers, PEFT and Lightning; and what a process's first steps add
 # (compiled kernels, thread pools, the allocator's own).
 PROCESS, FIRST_STEPS = 520_000_000, 60_000_000
-GAPS = 0.6  # of what was freed, the part that the allocator of a CPU does not use again
-AGAIN = 2  # layers that are computed twice, and leave gaps
+FOUR_BIT_STEPS = 45_000_000  # what the first steps of 4-bit layers add
+# Of what a forward pass has freed, the part that a CPU's allocator does not use again: at tensors of 1 MB,
+# and what each factor of e adds; above 32 MB it gives them back. With checkpoints: of all layers, beside one.
+GAPS, GAPS_PER_E, GIVEN_BACK, GAPS_OF_ALL = 0.4, 0.27, 32_000_000, 0.14
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
     trained = parameters.trained(config, shape, sizes.classes)
     if trained is None:
         return None
-    flow = _flow(config, shape, on_gpu)
+    flow = flow_of(config, shape, on_gpu)
     return Memory(
         process=0 if on_gpu else PROCESS,
         weights=_weights(config, shape, trained),
@@ -81,21 +84,22 @@ def memory(config: RunConfig, shape: Shape, sizes: Sizes, on_gpu: bool) -> Memor
         gradients=4 * trained.all,
         optimizer=_optimizer(config, trained),
         activations=activations.kept(config, shape, sizes.train, flow)
-        + _casts(config, shape, flow)
+        + casts(config, shape, flow)
         + (_working(shape, sizes.train, flow) if on_gpu else 0),
         gaps=0 if on_gpu else 4 * trained.all + _gaps(config, shape, sizes.train, flow),
         logits=_logits(config, shape, sizes.train, flow.compute, learnt=True),
         evaluation=_working(shape, sizes.select, flow)
         + _logits(config, shape, sizes.select, flow.compute, learnt=False),
         saving=0 if on_gpu else SAVING * trained.all,
-        overhead=0 if on_gpu else FIRST_STEPS,
+        overhead=0 if on_gpu else FIRST_STEPS + (FOUR_BIT_STEPS if config.method.quantisation else 0),
     )
 
 
 SAVING = 4  # bytes a trained weight: a copy, which safetensors writes without one of its own
 
 
-def _flow(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
+def flow_of(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
+    """Return how a point computes, as `models.backbone` will decide."""
     chosen = config.runtime.attention
     fused = on_gpu if chosen == "auto" else chosen != "eager"
     rate = shape.dropout if config.train.dropout is None else config.train.dropout
@@ -126,7 +130,7 @@ def _optimizer(config: RunConfig, trained: parameters.Trained) -> int:
     return int((ADAM_8BIT + 2 * 4 / BLOCK) * trained.all)
 
 
-def _casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
+def casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
     """Return the 16-bit copies of 32-bit weights, which backward needs once more."""
     needed = activations.flows(config) and flow.compute == 2 and _held(config) == 4
     if not needed or config.method.quantisation or config.runtime.gradient_checkpointing:
@@ -142,10 +146,17 @@ def _working(shape: Shape, batch: Batch, flow: Flow) -> int:
 
 def _gaps(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
     """Return what a CPU's allocator does not use again of what a forward pass has made and freed."""
+    if not activations.flows(config):
+        return 0
     made = activations.taken(config, shape, batch, flow)
     if config.runtime.gradient_checkpointing:
-        return AGAIN * made
-    return int(GAPS * max(0, made - activations.kept(config, shape, batch, flow)))
+        layers = sum(stack.layers for stack in parameters.stacks(config, shape))
+        return int((GAPS_OF_ALL + 1 / layers) * made)
+    tensor = batch.rows * batch.tokens * shape.hidden * flow.compute
+    if tensor > GIVEN_BACK:
+        return 0
+    share = min(1.0, max(0.0, GAPS + GAPS_PER_E * math.log(tensor / 1e6)))
+    return int(share * max(0, made - activations.kept(config, shape, batch, flow)))
 
 
 def _logits(config: RunConfig, shape: Shape, batch: Batch, compute: int, learnt: bool) -> int:

@@ -132,6 +132,10 @@ ON_REQUEST = (
     Column("total", "parameters", count),
     Column("base_share", "% of the base", significant, "% of\nbase"),
     Column("tokens_per_s", "tokens/s", significant),
+    Column("minutes", "minutes in all", significant, "min\nin all"),
+    Column("predicted_minutes", "minutes predicted", significant, "min\npredicted"),
+    Column("predicted_memory_bytes", "memory predicted", size, "memory\npredicted"),
+    Column("predicted_peak_memory_bytes", "peak memory predicted", size, "peak\npredicted"),
 )
 
 

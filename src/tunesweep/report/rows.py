@@ -61,6 +61,9 @@ NUMBERS = {
     "memory_bytes": "cost.memory_bytes",
     "peak_memory_bytes": "cost.peak_memory_bytes",
     "disk_bytes": "cost.disk_bytes",
+    "predicted_memory_bytes": "cost.predicted.memory_bytes",
+    "predicted_peak_memory_bytes": "cost.predicted.peak_memory_bytes",
+    "predicted_minutes": "cost.predicted.minutes",
     "merge_change": "integrity.merge.score_change",
     "batch_size_change": "integrity.batch_size_change",
 }
