@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -66,6 +67,19 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
     assert isinstance(config, RunConfig)
     _refuse_added("", config)
     return settle(config)
+
+
+def enter(folder: str) -> None:
+    """Go to where the command was given, as a job of a cluster may begin elsewhere: paths are relative to it."""
+    if not folder or Path(folder) == Path.cwd():
+        return
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise BadConfig(
+            f"{folder}, where the command was given, cannot be entered on this machine ({error.strerror}): "
+            "give the command in a folder that all machines share"
+        ) from None
 
 
 def of_record(record: RunRecord, runtime: RuntimeConfig) -> RunConfig:

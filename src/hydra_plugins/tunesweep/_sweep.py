@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -96,6 +97,8 @@ def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConf
     if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
         raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
+    cfg.runtime.point.folder = str(Path.cwd())
+    cfg.hydra.sweep.dir = str(Path(cfg.hydra.sweep.dir).absolute())  # wherever a job begins
     launcher = str(cfg.hydra.runtime.choices["hydra/launcher"])
     cfg.runtime.point.executor = "in process" if launcher == "basic" else launcher
     return cfg

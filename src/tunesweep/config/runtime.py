@@ -37,6 +37,7 @@ class Point:
     total: int = 1
     uses_lora: bool = True  # the method takes its rank
     executor: str = "in process"  # what carries the run out: Hydra's launcher, when it is not the basic one
+    folder: str = ""  # where the command was given: its paths are relative to that, wherever a point runs
     lr_by_hand: bool = False  # train.lr was given, not the method's own
 
 
