@@ -72,6 +72,12 @@ def failure_class(error: BaseException) -> str:
     return _diagnose(error)[0]
 
 
+def failure_of(error: BaseException) -> tuple[str, str]:
+    """Return the class of failure that an error stands for, and the sentence that says why."""
+    kind, cause = _diagnose(error)
+    return kind, _sentence(kind, cause)
+
+
 def _diagnose(error: BaseException) -> tuple[str, BaseException]:
     """Return the class that decides whether the point runs again, and the error that says why."""
     if _interrupted(error):

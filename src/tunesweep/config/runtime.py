@@ -49,6 +49,8 @@ class RuntimeConfig:
     cache: str = MISSING
     device: str = "auto"  # auto, cpu, cuda
     threads: int | None = None
+    strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
+    devices: int = 1  # processes that train a point together, each with a GPU of its own or a part of the CPU
     micro_batch: int | None = None  # examples per forward; null: the whole batch
     eval_batch_size: int = 64
     gradient_checkpointing: bool = False
@@ -62,13 +64,19 @@ class RuntimeConfig:
     point: Point = field(default_factory=Point)
 
     def __post_init__(self) -> None:
-        positive("runtime", threads=self.threads, micro_batch=self.micro_batch)
+        positive("runtime", threads=self.threads, micro_batch=self.micro_batch, devices=self.devices)
         positive("runtime", eval_batch_size=self.eval_batch_size, timeout_minutes=self.timeout_minutes)
         if not 0 <= self.checkpoint_minutes < math.inf:
             raise BadConfig(
                 f"runtime.checkpoint_minutes={self.checkpoint_minutes} must not be negative, and finite"
             )
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
+        require(self.strategy, ("single", "ddp", "fsdp2"), "runtime.strategy")
+        if (self.strategy == "single") != (self.devices == 1):
+            raise BadConfig(
+                f"runtime.devices={self.devices} does not go with runtime.strategy={self.strategy}: "
+                "single has one, ddp and fsdp2 have two or more"
+            )
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")
