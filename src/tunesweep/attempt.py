@@ -95,7 +95,14 @@ def _diagnose(error: BaseException) -> tuple[str, BaseException]:
 def _interrupted(error: BaseException) -> bool:
     # In training, Lightning answers Ctrl-C with an exit, and SIGTERM with an error of its own.
     asked = error.__context__ if isinstance(error, SystemExit) else error
-    return isinstance(asked, KeyboardInterrupt) or type(asked).__name__ == "SIGTERMException"
+    by_lightning = isinstance(asked, KeyboardInterrupt) or type(asked).__name__ == "SIGTERMException"
+    return by_lightning or _requeued(error)
+
+
+def _requeued(error: BaseException) -> bool:
+    """Whether submitit ended the point from its signal handler: the time is up, or the job is preempted."""
+    frames = (frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(names.get("__name__") == "submitit.core.job_environment" for names in frames)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

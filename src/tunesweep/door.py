@@ -70,7 +70,7 @@ def to_run_config(cfg: DictConfig) -> RunConfig:
 
 
 def enter(folder: str) -> None:
-    """Go to where the command was given, as a job of a cluster may begin elsewhere: paths are relative to it."""
+    """Go to where the command was given, which its paths are relative to; a job may begin elsewhere."""
     if not folder or Path(folder) == Path.cwd():
         return
     try:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from launchers import Outcome, carry, ray_cluster
 
 LAUNCHERS = ("joblib", "submitit_local", "ray")
@@ -21,9 +20,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Outcome:
 
 
 @pytest.fixture(scope="module", params=LAUNCHERS)
-def launcher(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[str]]:
+def launcher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """Return the words that choose a launcher, with two places to work; of Ray, two nodes."""
     words = [f"hydra/launcher={request.param}"]
     if request.param == "joblib":
@@ -33,5 +30,8 @@ def launcher(
     else:
         with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
             place = f"hydra.launcher.ray.init.address='{address}'"
-            options = ["+hydra.launcher.ray.init.object_store_memory=null", "+hydra.launcher.ray.remote.num_cpus=1"]
+            options = [
+                "+hydra.launcher.ray.init.object_store_memory=null",
+                "+hydra.launcher.ray.remote.num_cpus=1",
+            ]
             yield [*words, place, *options]

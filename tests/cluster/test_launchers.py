@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from launchers import Outcome, carry
 
 from conftest import MAIN_SWEEP
-from launchers import Outcome, carry
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 SMALL = (
@@ -57,7 +57,10 @@ def test_points_that_differ_in_what_their_method_ignores_are_one_run(
     found = carry(tmp_path / "here", cache, launcher, *SMALL, "method=full,lora", "lora.r=4,8,16")
     assert found.status == 0, found.output
     assert "6 points, 4 runs, 2 duplicates" in found.output
-    assert sorted(record.config["method"]["name"] for record in found.store.records()) == ["full", *["lora"] * 3]
+    assert sorted(record.config["method"]["name"] for record in found.store.records()) == [
+        "full",
+        *["lora"] * 3,
+    ]
 
 
 def test_a_point_that_raises_is_a_row_and_the_others_go_on(

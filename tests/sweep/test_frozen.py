@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 from omegaconf import DictConfig
 
@@ -33,7 +33,7 @@ def test_a_job_carries_frozen_configs_in_few_bytes(command: CommandLine, handed:
     (loader,) = handed
     assert len(loader.frozen) == 12
     make, (inner, packed) = loader.__reduce__()
-    assert len(pickle.dumps(loader.frozen)) > 10 * len(packed)
+    assert len(cloudpickle.dumps(loader.frozen)) > 10 * len(packed)
     assert len(packed) < 12 * 3_000
     arrived = make(inner, packed)
     assert arrived.frozen == loader.frozen

@@ -133,7 +133,9 @@ class FrozenLoader:
     @cached_property
     def packed(self) -> bytes:
         """Return the frozen configs as a job carries them: about 2 kB a point instead of 30."""
-        return lzma.compress(pickle.dumps(self.frozen), preset=1)
+        import cloudpickle  # as every launcher that pickles: Hydra loads its plugins' classes twice
+
+        return lzma.compress(cloudpickle.dumps(self.frozen), preset=1)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self.inner, self.packed)

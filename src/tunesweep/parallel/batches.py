@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 
 import numpy as np
 
@@ -17,7 +18,7 @@ class RankBatches(GlobalBatches):
 
     def __init__(self, whole: GlobalBatches, rank: int, processes: int) -> None:
         self.whole, self.rank, self.processes = whole, rank, processes
-        part = -(-whole.batch // processes)
+        part = ceil(whole.batch / processes)
         super().__init__(
             list(whole.lengths),
             whole.batch,
@@ -30,7 +31,7 @@ class RankBatches(GlobalBatches):
 
     def _rounds(self, size: int) -> int:
         """Return how many micro-batches each process makes of a global batch of this size."""
-        return -(-(-(-size // self.processes)) // self.micro)
+        return ceil(ceil(size / self.processes) / self.micro)
 
     @property
     def accumulation(self) -> int:

@@ -84,7 +84,10 @@ def _processes(folder: Path, count: int) -> Iterator[list[subprocess.Popen[bytes
         for rank in range(count):
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "NODE_RANK": "0"}
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, env={**os.environ, **quiet, **place, **own}, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                env={**os.environ, **quiet, **place, **own},
+                start_new_session=True,
             )
             stack.callback(_end, process)
             started.append(process)

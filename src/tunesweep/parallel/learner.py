@@ -60,5 +60,7 @@ def shard(network: nn.Module, mesh: object) -> None:
 
 def layers(network: nn.Module) -> list[nn.Module]:
     """Return what transformers says must stay on one device: the layers of an architecture."""
-    kinds = {name for module in network.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    kinds = {
+        name for module in network.modules() for name in getattr(module, "_no_split_modules", None) or ()
+    }
     return [module for module in network.modules() if type(module).__name__ in kinds]

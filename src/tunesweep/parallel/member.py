@@ -54,7 +54,9 @@ def main(folder: Path) -> None:
     except BaseException as error:
         kind, message = failure_of(error)
         log = "".join(traceback.format_exception(error))
-        files.put(folder, files.failure(rank), {"time": time.time(), "class": kind, "message": message, "log": log})
+        files.put(
+            folder, files.failure(rank), {"time": time.time(), "class": kind, "message": message, "log": log}
+        )
         sys.exit(1)
     files.put(folder, files.result(rank), told)
 

@@ -14,8 +14,8 @@ def problems(config: RunConfig) -> Iterator[str]:
     method, optimizer = config.method, config.train.optimizer
     if method.quantisation:
         yield (
-            f"runtime.strategy=fsdp2 shards weights, and the 4-bit weights of method={method.name} cannot be: "
-            "use runtime.strategy=ddp, or method.quantisation=null"
+            f"runtime.strategy=fsdp2 shards weights, and those of method={method.name} are in 4 bits, "
+            "which cannot be sharded: use runtime.strategy=ddp, or method.quantisation=null"
         )
     if method.hook:
         yield (
