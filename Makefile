@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CLUSTER ?= .venv-cluster
 ARGS ?=
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher lint format bench bench-memory docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster lint format bench bench-memory docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,13 +34,24 @@ report: setup ## print and write the table of the last sweep: make report ARGS="
 	$(BIN)/tunesweep report $(ARGS)
 
 test: setup lint ## check style and types, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network and not cluster" $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
 
 test-launcher: setup ## run Hydra's own tests of launchers on ours
 	$(BIN)/pytest tests/sweep/test_launcher_suite.py $(ARGS)
+
+test-cluster: $(CLUSTER)/.ready ## run the tests with joblib, submitit and Ray, and of several processes inside a point
+	OMP_NUM_THREADS=1 $(CLUSTER)/bin/python -m pytest -m cluster tests/cluster $(ARGS)
+
+# It sees the packages of .venv, and lays its own, older ones over them: torch is not installed twice.
+$(CLUSTER)/.ready: $(VENV)/.ready requirements/cluster.txt
+	$(PYTHON) -m venv $(CLUSTER)
+	$(CLUSTER)/bin/pip install --quiet --no-deps --requirement requirements/cluster.txt
+	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
+	  > $$($(CLUSTER)/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
+	@touch $@
 
 lint: setup ## check style (ruff) and types (mypy, strict)
 	$(BIN)/ruff check .
@@ -64,4 +76,4 @@ docs: setup ## build the documentation as a site, offline, into site/
 
 clean: ## remove caches and build folders; records, weights and .venv stay
 	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

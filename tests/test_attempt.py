@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from disks import files_up_to
-from tunesweep.attempt import LOG_LINES, attempt
+from tunesweep.attempt import LOG_LINES, attempt, failure_class
 from tunesweep.errors import BadConfig, BadData, Diverged, IntegrityError, StorageError
 from tunesweep.models import gguf
 from tunesweep.record import RunRecord
@@ -220,3 +222,12 @@ def test_a_failure_with_numbers_that_are_none_keeps_its_reason(config, store):
 
     attempt(config, store, work)
     assert store.get("a1").failure["message"] == "the loss is not finite"
+
+
+def test_what_submitit_ends_for_the_time_limit_is_interrupted() -> None:
+    handler: dict[str, Any] = {"__name__": "submitit.core.job_environment"}  # where its signal handler stands
+    exec("def checkpoint_and_try_requeue(): raise SystemExit(-1)", handler)
+    for ends, kind in ((handler["checkpoint_and_try_requeue"], "interrupted"), (sys.exit, "bug")):
+        with pytest.raises(SystemExit) as raised:
+            ends()
+        assert failure_class(raised.value) == kind

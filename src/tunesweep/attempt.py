@@ -39,7 +39,9 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
     _finish(record, store)
     if record.failure and record.failure["class"] == "interrupted":
         said = record.failure["message"]
-        raise KeyboardInterrupt(*([] if said == _STOPPED else [said]))  # after which step, where that is known
+        raise KeyboardInterrupt(
+            *([] if said == _STOPPED else [said])
+        )  # after which step, where that is known
     return record
 
 
@@ -74,6 +76,12 @@ def failure_class(error: BaseException) -> str:
     return _diagnose(error)[0]
 
 
+def failure_of(error: BaseException) -> tuple[str, str]:
+    """Return the class of failure that an error stands for, and the sentence that says why."""
+    kind, cause = _diagnose(error)
+    return kind, _sentence(kind, cause)
+
+
 def _diagnose(error: BaseException) -> tuple[str, BaseException]:
     """Return the class that decides whether the point runs again, and the error that says why."""
     if _interrupted(error):
@@ -91,7 +99,14 @@ def _diagnose(error: BaseException) -> tuple[str, BaseException]:
 def _interrupted(error: BaseException) -> bool:
     # In training, Lightning answers Ctrl-C with an exit, and SIGTERM with an error of its own.
     asked = error.__context__ if isinstance(error, SystemExit) else error
-    return isinstance(asked, KeyboardInterrupt) or type(asked).__name__ == "SIGTERMException"
+    by_lightning = isinstance(asked, KeyboardInterrupt) or type(asked).__name__ == "SIGTERMException"
+    return by_lightning or _requeued(error)
+
+
+def _requeued(error: BaseException) -> bool:
+    """Whether submitit ended the point from its signal handler: the time is up, or the job is preempted."""
+    frames = (frame.f_globals for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(names.get("__name__") == "submitit.core.job_environment" for names in frames)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -95,6 +96,19 @@ def _typed(cfg: DictConfig, names: list[str]) -> RunConfig:
     config = OmegaConf.to_object(merged)
     assert isinstance(config, RunConfig)
     return config
+
+
+def enter(folder: str) -> None:
+    """Go to where the command was given, which its paths are relative to; a job may begin elsewhere."""
+    if not folder or Path(folder) == Path.cwd():
+        return
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise BadConfig(
+            f"{folder}, where the command was given, cannot be entered on this machine ({error.strerror}): "
+            "give the command in a folder that all machines share"
+        ) from None
 
 
 def of_record(record: RunRecord, runtime: RuntimeConfig) -> RunConfig:

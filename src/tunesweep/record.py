@@ -14,6 +14,8 @@ _RUNTIME = (
     "executor",
     "device",
     "threads",
+    "strategy",
+    "devices",
     "micro_batch",
     "eval_batch_size",
     "gradient_checkpointing",

@@ -30,6 +30,7 @@ from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Readout
 from tunesweep.models.start import start_from
 from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
+from tunesweep.parallel import group
 from tunesweep.provenance import provenance
 from tunesweep.record import RunRecord
 from tunesweep.scoring import score
@@ -149,7 +150,8 @@ def train(work: Workplace) -> None:
     """Fit, then go back to the epoch that was best on the select split."""
     if not work.config.method.trained:
         return
-    notes = training.learn(work)
+    learn = training.learn if work.config.runtime.strategy == "single" else group.learn
+    notes = learn(work)
     seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
     work.record.history = notes.history
     work.record.metrics["select"] = notes.history[notes.best["epoch"] - 1]

@@ -23,6 +23,7 @@ INTERRUPTED = 130  # what a shell expects of a command that SIGINT ended
 def train(cfg: DictConfig) -> float | None:
     """Carry out one point; return its main metric, or nothing when it failed."""
     config = door.to_run_config(cfg)
+    door.enter(config.runtime.point.folder)
     from tunesweep.run import run
 
     return run(config).main_metric

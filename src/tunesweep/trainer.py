@@ -119,16 +119,24 @@ class BestOnSelect(Callback):
 
 
 def build_trainer(
-    config: RunConfig, device: torch.device, callbacks: list[Callback], accumulation: int, task: Task
+    config: RunConfig,
+    device: torch.device,
+    callbacks: list[Callback],
+    accumulation: int,
+    task: Task,
+    **processes: Any,
 ) -> pl.Trainer:
-    """Return a trainer that trains: what it would log, save or print by itself is switched off."""
+    """Return a trainer that trains: what it would log, save or print by itself is switched off.
+
+    `processes` are its arguments where there is more than one.
+    """
     train = config.train
     if train.patience is not None:
         mode = "min" if task.monitor == "loss" else "max"
         callbacks = [*callbacks, EarlyStopping(f"select/{task.monitor}", patience=train.patience, mode=mode)]
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        **({"devices": 1} | processes),
         precision="bf16-mixed" if train.precision == "bf16" else "32-true",
         max_epochs=train.epochs,
         accumulate_grad_batches=accumulation,

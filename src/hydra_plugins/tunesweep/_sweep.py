@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
+import pickle
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -122,6 +125,8 @@ def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConf
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     launcher = _chosen(cfg)
     cfg.runtime.point.executor = EXECUTORS.get(launcher, launcher)
+    cfg.runtime.point.folder = str(Path.cwd())
+    cfg.hydra.sweep.dir = str(Path(cfg.hydra.sweep.dir).absolute())  # wherever a job begins
     return cfg
 
 
@@ -158,19 +163,37 @@ Frozen = dict[Words, DictConfig]
 
 
 class FrozenLoader:
-    """Hands every launcher the frozen configs: all of them ask `load_sweep_config`."""
+    """Hands every launcher the frozen configs: all of them ask `load_sweep_config`.
+
+    With each job travels the whole loader, so it is packed: configs of one sweep say much the same.
+    """
 
     def __init__(self, inner: ConfigLoader, frozen: dict[Words, DictConfig]) -> None:
         self.inner, self.frozen = inner, frozen
+        self._packed = (0, b"")  # how many, and what they come to
+
+    @property
+    def packed(self) -> bytes:
+        """Return the frozen configs as a job carries them: about 2 kB a point instead of 30."""
+        import cloudpickle  # as every launcher that pickles: Hydra loads its plugins' classes twice
+
+        if self._packed[0] != len(self.frozen):  # a search adds to them
+            self._packed = len(self.frozen), lzma.compress(cloudpickle.dumps(self.frozen), preset=1)
+        return self._packed[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (self.inner, self.packed)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: Sequence[str]) -> DictConfig:
         """Return a copy of the frozen config: an edit of a YAML since then changes nothing."""
         return deepcopy(self.frozen[tuple(sweep_overrides)])
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("inner", "frozen"):  # unpickling asks before they are set
-            raise AttributeError(name)
         return getattr(self.inner, name)
+
+
+def _unpacked(inner: ConfigLoader, packed: bytes) -> FrozenLoader:
+    return FrozenLoader(inner, pickle.loads(lzma.decompress(packed)))  # out of the job's own pickle
 
 
 def _launcher(

@@ -12,6 +12,7 @@ from tunesweep.data.encodings.checks import misfit
 from tunesweep.errors import BadConfig
 from tunesweep.methods import hooks, options
 from tunesweep.models import sources
+from tunesweep.parallel import refusals
 
 # Architectures, as a config.json names them, whose weights hold a language-model head.
 LANGUAGE_HEADS = ("ForMaskedLM", "ForPreTraining", "ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
@@ -28,6 +29,7 @@ def problems(config: RunConfig) -> Iterator[str]:
     yield from _task_problems(config)
     yield from _encoding_problems(config)
     yield from _size_problems(config)
+    yield from refusals.problems(config)
 
 
 def check(config: RunConfig) -> None:

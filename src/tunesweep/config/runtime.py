@@ -39,6 +39,7 @@ class Point:
     total: int = 1
     uses_lora: bool = True  # the method takes its rank
     executor: str = "in process"  # what carries the run out: worker, or the launcher that was chosen
+    folder: str = ""  # where the command was given: its paths are relative to that, wherever a point runs
     lr_by_hand: bool = False  # train.lr was given, not the method's own
     minutes: float | None = None  # that planning expects it to take
 
@@ -53,6 +54,8 @@ class RuntimeConfig:
     workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
     threads: int | None = None
     stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
+    strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
+    devices: int = 1  # processes that train a point together, each with a GPU of its own or a part of the CPU
     micro_batch: int | None = None  # examples per forward; null: the whole batch
     eval_batch_size: int = 64
     gradient_checkpointing: bool = False
@@ -69,12 +72,18 @@ class RuntimeConfig:
     def __post_init__(self) -> None:
         positive("runtime", workers=self.workers, threads=self.threads, micro_batch=self.micro_batch)
         positive("runtime", eval_batch_size=self.eval_batch_size, stop_after=self.stop_after)
-        positive("runtime", timeout_minutes=self.timeout_minutes)
+        positive("runtime", timeout_minutes=self.timeout_minutes, devices=self.devices)
         if not 0 <= self.checkpoint_minutes < math.inf:
             raise BadConfig(
                 f"runtime.checkpoint_minutes={self.checkpoint_minutes} must not be negative, and finite"
             )
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
+        require(self.strategy, ("single", "ddp", "fsdp2"), "runtime.strategy")
+        if (self.strategy == "single") != (self.devices == 1):
+            raise BadConfig(
+                f"runtime.devices={self.devices} does not go with runtime.strategy={self.strategy}: "
+                "single has one, ddp and fsdp2 have two or more"
+            )
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")

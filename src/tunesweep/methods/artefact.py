@@ -24,10 +24,16 @@ TRAINED, HEAD = "trained.safetensors", "head.safetensors"
 def trained_state(network: Readout) -> dict[str, torch.Tensor]:
     """Return what is trained, by parameter name, on the CPU."""
     return {
-        n: p.detach().to("cpu", copy=True).contiguous()
+        n: _whole(p).detach().to("cpu", copy=True).contiguous()
         for n, p in network.named_parameters()
         if p.requires_grad
     }
+
+
+def _whole(parameter: torch.Tensor) -> torch.Tensor:
+    """Return a tensor of which each process may hold a part (DTensor); then all of them ask together."""
+    whole: torch.Tensor = parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
+    return whole
 
 
 def restore(network: Readout, state: dict[str, torch.Tensor]) -> None:

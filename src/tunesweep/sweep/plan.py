@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tunesweep import capabilities, identity
 from tunesweep.errors import BadConfig
+from tunesweep.parallel import refusals
 from tunesweep.store import Store
 from tunesweep.sweep import labels, lineage
 from tunesweep.sweep.points import Planned
@@ -80,6 +81,7 @@ def make_plan(points: Sequence[Planned], *, dry: bool = False) -> Plan:
 
 def _refuse_impossible(points: Sequence[Planned]) -> None:
     found = dict.fromkeys(problem for point in points for problem in capabilities.problems(point.config))
+    found |= dict.fromkeys(refusals.several_in_one_process([point.config for point in points]))
     if found:
         raise BadConfig("nothing was started: " + "; ".join(found))
 

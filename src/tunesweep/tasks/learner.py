@@ -54,12 +54,13 @@ class Learner(pl.LightningModule):
         seen = collect(self._seen)
         self._check_finite(*self._sums, *map(torch.from_numpy, seen.values()))  # ruined after the last loss?
         scores = self.task.quick(seen, self.data.labels["select"])
-        train_loss = float(torch.cat(self._sums).sum() / torch.cat(self._terms).sum())
-        self.history.append(
-            {"epoch": self.current_epoch + 1, "train_loss": train_loss, "lr": self._rate()} | scores
-        )
+        epoch = {"epoch": self.current_epoch + 1, "train_loss": self._train_loss(), "lr": self._rate()}
+        self.history.append(epoch | scores)
         self.log_dict({f"select/{key}": value for key, value in scores.items()})
         self._sums, self._terms, self._seen = [], [], []
+
+    def _train_loss(self) -> float:
+        return float(torch.cat(self._sums).sum() / torch.cat(self._terms).sum())
 
     def _rate(self) -> float:
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])

@@ -1,0 +1,1 @@
+"""Several processes inside one point: they train together, and all the rest is done by the point's own."""
