@@ -62,8 +62,16 @@ def test_each_gpu_has_one_worker(machine: Path) -> None:
     assert found.threads == 4
     assert len(allot(1, None, "cuda").environments) == 1
     assert allot(2, None, "cpu").environments[0].keys() == {"OMP_NUM_THREADS", "RAYON_NUM_THREADS"}
-    with pytest.raises(BadConfig, match=r"^runtime.workers=3 is more than the GPUs here: .* 2 is the most$"):
+    with pytest.raises(BadConfig, match=r"^runtime.workers=3 is more than the 2 GPUs here .* 2 is the most$"):
         allot(3, None, "auto")
+
+
+def test_points_that_take_two_gpus_have_two(machine: Path) -> None:
+    plug_in(machine, 5)
+    found = allot(None, None, "auto", each=2)
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in found.environments] == ["0,1", "2,3"]
+    with pytest.raises(BadConfig, match=r"has 8 GPUs \(runtime.devices\), so 0 is the most$"):
+        allot(None, None, "auto", each=8)
 
 
 @pytest.mark.parametrize(

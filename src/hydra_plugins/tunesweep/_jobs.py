@@ -13,10 +13,11 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from tunesweep import stopping
 from tunesweep.config import RuntimeConfig
 from tunesweep.sweep.jobs import Job, Loss
 
-GRACE_S = 90.0  # a point ends itself at its time limit; a worker that is still at it then does not answer
+GRACE_S = stopping.GRACE_S + 30.0  # a worker still at it then does not answer
 
 
 class LostJob(Exception):
@@ -71,7 +72,7 @@ def make_jobs(configs: Sequence[DictConfig], first: int, runtimes: Sequence[Runt
 
 
 def _limit(runtime: RuntimeConfig) -> float | None:
-    minutes = getattr(runtime, "timeout_minutes", None)
+    minutes = runtime.timeout_minutes
     return None if minutes is None else 60 * minutes + GRACE_S
 
 

@@ -52,7 +52,8 @@ def divide(points: Sequence[RunConfig]) -> Allotment:
         given = ", ".join(sorted({f"{workers} with runtime.device={device}" for workers, device in asked}))
         raise BadConfig(f"runtime.workers={given} must be one number and device for the whole sweep")
     workers, device = asked.pop()
-    return allot(workers, max((p.runtime.threads or 0 for p in points), default=0) or None, device)
+    threads = max((p.runtime.threads or 0 for p in points), default=0) or None
+    return allot(workers, threads, device, max(p.runtime.devices for p in points))
 
 
 def _set_threads(configs: Sequence[DictConfig], allotment: Allotment) -> None:

@@ -1,4 +1,4 @@
-"""What each worker computes on: one GPU of its own, or its share of the cores."""
+"""What each worker computes on: GPUs of its own, or its share of the cores."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ class Allotment:
 ALONE = Allotment(({},))
 
 
-def allot(workers: int | None, threads: int | None, device: str) -> Allotment:
-    """Divide GPUs or cores among workers; refuse more workers than there is to divide."""
+def allot(workers: int | None, threads: int | None, device: str, each: int = 1) -> Allotment:
+    """Divide GPUs or cores among workers, `each` GPUs for one; refuse more than there is to divide."""
     devices = [] if device == "cpu" else visible_devices()
-    if devices and (workers or 0) > len(devices):
+    groups = [",".join(group) for group in zip(*[iter(devices)] * each, strict=False)]
+    if devices and (workers or 1) > len(groups):
+        has = "one GPU" if each == 1 else f"{each} GPUs (runtime.devices)"
         raise BadConfig(
-            f"runtime.workers={workers} is more than the GPUs here: one worker has one GPU, "
-            f"so {len(devices)} is the most"
+            f"runtime.workers={workers or 1} is more than the {len(devices)} GPUs here allow: "
+            f"one worker has {has}, so {len(groups)} is the most"
         )
-    count = workers or len(devices) or 1
+    count = workers or len(groups) or 1
     share = _threads(count, threads)
     shared = dict.fromkeys(THREADS, str(share)) if share else {}
-    places = [{VISIBLE: name} for name in devices[:count]] or [{} for _ in range(count)]
+    places = [{VISIBLE: names} for names in groups[:count]] or [{} for _ in range(count)]
     return Allotment(tuple(shared | place for place in places), share)
 
 
