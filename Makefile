@@ -8,7 +8,7 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster lint format bench bench-memory docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster torture lint format bench bench-memory docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ $(CLUSTER)/.ready: $(VENV)/.ready requirements/cluster.txt
 	  > $$($(CLUSTER)/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
 	@touch $@
 
+torture: setup ## kill a sweep again and again, and compare what is left with an undisturbed one
+	$(BIN)/python tests/torture/torture.py $(ARGS)
+
 lint: setup ## check style (ruff) and types (mypy, strict)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,10 +65,11 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure starts, time per step and label words (medians)
+bench: setup ## measure starts, time per step, label words and a whole sweep (medians)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/step.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
+	$(BIN)/python benchmarks/sweep.py
 
 bench-memory: setup ## measure peak memory against predictions, and write docs/memory.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py $(ARGS)

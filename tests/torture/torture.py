@@ -3,8 +3,9 @@
     python tests/torture/torture.py --kills 30
 
 A kill falls at a random moment upon the parent, a worker or both, or within a backward pass, or before or
-after an atomic rename. After the last one the same command is left alone. Exit 1 when a record differs in
-more than its times and sizes, when a run was trained to its end twice, or when a file is left over.
+after an atomic rename. After the last one the same command is left alone; a sweep that comes to its end
+before is followed by another one. Exit 1 when a record differs in more than its times and sizes, when a run
+was trained to its end twice, when a process lives on, or when a file is left over.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ BERT = ("hidden_size=32", "intermediate_size=64", "num_attention_heads=2", "num_
 WORDS = (
     *("model=random_bert", *(f"model.architecture.{word}" for word in BERT), "method=lora"),
     *("train.precision=fp32", "dataset=digits", "encoding=pixels_flat", "encoding.max_length=48"),
-    *("dataset.limit.train=64", "dataset.limit.select=16", "dataset.limit.test=40", "train.batch_size=8"),
+    *("dataset.limit.train=160", "dataset.limit.select=16", "dataset.limit.test=40", "train.batch_size=8"),
     *("train.epochs=3", "runtime.checkpoint_minutes=0", "runtime.wandb.mode=disabled", "runtime.threads=1"),
 )
 POINTS = {3: ("lora.r=1,2,4",), 12: ("lora.r=1,2,4,8", "seed=0,1,2")}
 SAME = ("status", "metrics", "history", "parameters", "data", "encoding", "integrity", "artefacts", "failure")
-MOMENTS = ("parent", "worker", "both", "backward", "before_rename", "after_rename")
+BY_HAND = ("parent", "worker", "both")  # at any time
+ASKED = ("backward", "before_rename", "after_rename")  # by the process itself
+AT_START = 0.3  # share of the starts at which the parent is to die by itself
 PATIENCE_S = 60.0
+ALONE = "alone"
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Outcome:
 
     kills: Counter[str] = field(default_factory=Counter)
     starts: int = 0
+    sweeps: int = 0  # that were killed again and again, and then completed
     resumed: int = 0  # runs that went on from a checkpoint
     seconds: float = 0.0
     undisturbed: float = 0.0
@@ -59,19 +64,22 @@ class Torture:
         self.outcome = Outcome()
 
     def run(self, kills: int) -> Outcome:
-        """Return what became of the disturbed sweep beside the undisturbed one."""
+        """Return what became of disturbed sweeps beside the undisturbed one."""
         began = time.monotonic()
-        self._finish(self.start("alone"))
+        self._finish(self.start(ALONE), ALONE)
         self.outcome.undisturbed = time.monotonic() - began
-        self.journal.unlink(missing_ok=True)
-        self.disturb(kills)
+        while self.outcome.kills.total() < kills and not self.outcome.problems:
+            self.outcome.sweeps += 1
+            store = f"killed{self.outcome.sweeps}"
+            self.journal.unlink(missing_ok=True)
+            self.disturb(store, kills)
+            self.compare(store)
         self.outcome.seconds = time.monotonic() - began - self.outcome.undisturbed
-        self.compare()
         return self.outcome
 
     def start(self, store: str) -> subprocess.Popen[str]:
         """Start the command; its words are the same every time."""
-        self.outcome.starts += store == "killed"
+        self.outcome.starts += store != ALONE
         with (self.folder / f"{store}.log").open("a") as log:
             return subprocess.Popen(
                 [
@@ -96,41 +104,55 @@ class Torture:
         path = os.pathsep.join(filter(None, (str(KILLER), os.environ.get("PYTHONPATH"))))
         return {"PYTHONPATH": path, "TORTURE_ORDER": str(self.order), "TORTURE_JOURNAL": str(self.journal)}
 
-    def _finish(self, process: subprocess.Popen[str]) -> None:
+    def _finish(self, process: subprocess.Popen[str], store: str) -> None:
         if process.wait() != 0:
-            log = max(self.folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-            sys.exit(f"the sweep did not end well:\n{log.read_text()[-3000:]}")
+            log = (self.folder / f"{store}.log").read_text()
+            sys.exit(f"the sweep did not end well:\n{log[-3000:]}")
 
-    def disturb(self, kills: int) -> None:
-        """Kill as often as is asked for, then let the same command come to its end."""
-        process = self.start("killed")
+    def disturb(self, store: str, kills: int) -> None:
+        """Kill until there were kills enough or the sweep has ended, then let the command come to its end."""
+        process = self._begin(store)
         while self.outcome.kills.total() < kills:
             if process.poll() is not None:
-                if self.done():
-                    self.outcome.problems.append(f"it ended after {self.outcome.kills.total()} kills")
-                    return
-                process = self.start("killed")
-            self.strike(process, self.random.choice(MOMENTS))
-        if process.poll() is None:
-            process.wait()
-        self.order.unlink(missing_ok=True)
-        self._finish(self.start("killed"))
+                if process.returncode == 0:
+                    break
+                process = self._begin(store)
+            self.strike(process)
+        self._finish(process if process.poll() is None else self.start(store), store)
+        if process.returncode:  # it was killed, or had lost points to kills
+            self._finish(self.start(store), store)
 
-    def done(self) -> bool:
-        """Whether every run has succeeded."""
-        records = read(self.folder / "killed")
-        return len(records) == self.points and all(r["status"] == "succeeded" for r in records.values())
+    def _begin(self, store: str) -> subprocess.Popen[str]:
+        """Start the command; at times its first process is to die while it writes down its plan."""
+        if self.random.random() > AT_START:
+            return self.start(store)
+        moment = self.random.choice(ASKED[1:])
+        self.order.write_text(f"parent {moment} 1")
+        process = self.start(store)
+        self._await(process, f"{moment} (parent)")
+        return process
 
-    def strike(self, process: subprocess.Popen[str], moment: str) -> None:
+    def strike(self, process: subprocess.Popen[str]) -> None:
         """Let one kill fall; when its victim has come to its end before, nothing has happened."""
-        if moment in ("parent", "worker", "both"):
+        moment = self.random.choice(BY_HAND + ASKED)
+        if moment in BY_HAND:
             time.sleep(self.random.uniform(0.2, 12.0))
-            struck = self._kill(process, moment)
+            self.outcome.kills[moment] += self._kill(process, moment)
         else:
-            struck = self._ask(process, moment)
-        self.outcome.kills[moment] += struck
+            self.order.write_text(f"worker {moment} {self.random.randint(1, 20)}")
+            self._await(process, f"{moment} (worker)")
         if process.poll() is not None:
-            self._all_gone(process)
+            self._all_gone()
+
+    def _await(self, process: subprocess.Popen[str], moment: str) -> None:
+        """Wait until somebody has taken the order, and died of it."""
+        began = time.monotonic()
+        while self.order.exists() and process.poll() is None and time.monotonic() - began < PATIENCE_S:
+            time.sleep(0.02)
+        self.outcome.kills[moment] += not self.order.exists()
+        self.order.unlink(missing_ok=True)
+        if "parent" in moment:
+            process.wait()
 
     def _kill(self, process: subprocess.Popen[str], who: str) -> bool:
         victims = [] if who == "worker" else [psutil.Process(process.pid)] if process.poll() is None else []
@@ -153,21 +175,7 @@ class Torture:
         except psutil.NoSuchProcess:
             return []
 
-    def _ask(self, process: subprocess.Popen[str], moment: str) -> bool:
-        """Leave an order, and wait until it is taken."""
-        who = "worker" if moment == "backward" else self.random.choice(("parent", "worker"))
-        count = self.random.randint(1, 20 if moment == "backward" else 6)
-        self.order.write_text(f"{who} {moment} {count}")
-        began = time.monotonic()
-        while self.order.exists() and process.poll() is None and time.monotonic() - began < PATIENCE_S:
-            time.sleep(0.05)
-        taken = not self.order.exists()
-        self.order.unlink(missing_ok=True)
-        if taken and who == "parent":
-            process.wait()
-        return taken
-
-    def _all_gone(self, process: subprocess.Popen[str]) -> None:
+    def _all_gone(self) -> None:
         """Fail when a process of a killed sweep lives on."""
         began = time.monotonic()
         while left := alive(str(self.folder)):
@@ -176,9 +184,9 @@ class Torture:
                 return
             time.sleep(0.1)
 
-    def compare(self) -> None:
+    def compare(self, store: str) -> None:
         """Note what differs from the undisturbed sweep."""
-        alone, killed = self.folder / "alone", self.folder / "killed"
+        alone, killed = self.folder / ALONE, self.folder / store
         expected, found = read(alone), read(killed)
         if set(expected) != set(found):
             self.outcome.problems.append(f"{len(expected)} runs alone, {len(found)} after kills")
@@ -186,7 +194,7 @@ class Torture:
             unlike = [key for key in SAME if expected[run_id][key] != found[run_id][key]]
             if unlike:
                 self.outcome.problems.append(f"run {run_id} differs in {', '.join(unlike)}")
-        self.outcome.resumed = sum(bool(record.get("resumed")) for record in found.values())
+        self.outcome.resumed += sum(bool(record["resumed"]) for record in found.values())
         if stray := sorted(files(killed) ^ files(alone)):
             self.outcome.problems.append(f"files left over or missing: {', '.join(stray)}")
         ended = Counter(line.split()[0] for line in self._journal() if line.endswith("succeeded"))
@@ -242,13 +250,13 @@ def main() -> None:
 def table(outcome: Outcome, points: int, seed: int) -> str:
     """Return the figures as a table in Markdown."""
     kills = ", ".join(
-        f"{count} {moment.replace('_', ' ')}" for moment, count in sorted(outcome.kills.items())
+        f"{moment.replace('_', ' ')} {count}" for moment, count in sorted(outcome.kills.items())
     )
     rows = (
         ("points", points),
         ("kills (seed)", f"{outcome.kills.total()} ({seed})"),
         ("of them", kills),
-        ("starts of the command", outcome.starts),
+        ("sweeps, starts of the command", f"{outcome.sweeps}, {outcome.starts}"),
         ("runs that went on from a checkpoint", outcome.resumed),
         ("wall clock undisturbed, killed", f"{outcome.undisturbed:.0f} s, {outcome.seconds:.0f} s"),
         ("differences, double runs, stray files", len(outcome.problems)),
