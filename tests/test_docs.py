@@ -23,6 +23,7 @@ from typer.main import get_command
 from documented_files import FILES
 from hydra_plugins.tunesweep._points import points
 from hydra_plugins.tunesweep._proposals import proposals
+from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import capabilities, door, identity
 from tunesweep.build import build
 from tunesweep.cli import app
@@ -107,9 +108,8 @@ def compose(words: list[str], folder: Path) -> list[RunConfig]:
         if (settings := door.to_search(config)) is not None:  # what it would try first
             found = proposals(loader, config, words, settings)
             return [point(found.compose(first)[1]) for first in found.strategy.propose([])]
-        return [
-            point(loader.load_sweep_config(config, list(found))) for found in points(loader, config, words)
-        ]
+        quick = TemplateLoader(loader)
+        return [point(quick.load_sweep_config(config, list(found))) for found in points(quick, config, words)]
 
 
 def point(cfg: Any) -> RunConfig:
