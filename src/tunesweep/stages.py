@@ -153,6 +153,8 @@ def train(work: Workplace) -> None:
     learn = training.learn if work.config.runtime.strategy == "single" else group.learn
     notes = learn(work)
     seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
+    work.clock.add("steps", seconds)
+    work.clock.add("select", notes.watch["scoring"])
     work.record.history = notes.history
     work.record.metrics["select"] = notes.history[notes.best["epoch"] - 1]
     work.record.cost |= notes.memory | {

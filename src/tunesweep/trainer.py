@@ -23,11 +23,12 @@ from tunesweep.tasks.task import Task
 
 
 class Stopwatch(Callback):
-    """Measures training time alone: validation and what else happens between epochs is not counted."""
+    """Measures training time alone, and apart from it that of scoring the select split."""
 
-    def __init__(self, seconds: float = 0.0, epochs: int = 0) -> None:
-        self.seconds, self.epochs = seconds, epochs
+    def __init__(self, seconds: float = 0.0, epochs: int = 0, scoring: float = 0.0) -> None:
+        self.seconds, self.epochs, self.scoring = seconds, epochs, scoring
         self._since: float | None = None
+        self._scoring_since = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -37,6 +38,11 @@ class Stopwatch(Callback):
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock: Lightning validates before its training epoch ends."""
         self.stop(pl_module.device)
+        self._scoring_since = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count what the select split took."""
+        self.scoring += time.perf_counter() - self._scoring_since
 
     def start(self) -> None:
         """Count from now."""
@@ -61,7 +67,7 @@ class Stopwatch(Callback):
 
     def state(self) -> dict[str, Any]:
         """Return what another watch goes on from, as its arguments; while it is stopped."""
-        return {"seconds": self.seconds, "epochs": self.epochs}
+        return {"seconds": self.seconds, "epochs": self.epochs, "scoring": self.scoring}
 
 
 class BestOnSelect(Callback):
