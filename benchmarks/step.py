@@ -26,7 +26,8 @@ from tunesweep.models.readouts import Readout
 from tunesweep.models.tokenizer import load_tokenizer
 from tunesweep.scoring import autocast
 from tunesweep.silence import quiet_libraries
-from tunesweep.tasks.classification import Classification
+from tunesweep.tasks import build_task
+from tunesweep.tasks.learner import Learner
 from tunesweep.trainer import Stopwatch, build_trainer, fit
 
 PAIRS, STEPS, BATCH = 5, 24, 32
@@ -72,8 +73,9 @@ def network(config: RunConfig, data: DataModule) -> Readout:
 
 
 def ours(config: RunConfig, data: DataModule) -> float:
-    learner, watch = Classification(network(config, data), config.train, data), Stopwatch()
-    fit(build_trainer(config, CPU, [watch], data.batches.accumulation), learner, data)
+    task, watch = build_task(config, data), Stopwatch()
+    learner = Learner(network(config, data), config, data, task)
+    fit(build_trainer(config, CPU, [watch], data.batches.accumulation, task), learner, data)
     return watch.seconds
 
 
