@@ -136,6 +136,16 @@ def test_a_checkpoint_stays_where_going_on_can_help(make_config, monkeypatch, er
     assert folder.exists() is stays
 
 
+def test_a_checkpoint_outlives_what_fails_before_training(make_config, monkeypatch):
+    words = (*MLP, *SMALL)
+    stop_at(monkeypatch, (0, 1))
+    interrupted(make_config(*words), 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "load_network", lambda _: 1 / 0)
+        assert run(make_config(*words)).failed
+    assert trained(make_config(*words))[1].resumed == [1]
+
+
 def killed(config: Any, prepare: Callable[[], None]) -> None:
     """Train in a process of its own, which kills itself."""
 

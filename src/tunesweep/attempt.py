@@ -38,10 +38,8 @@ def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) 
         _fail(record, kind, _sentence(kind, cause), _log(error))
     _finish(record, store)
     if record.failure and record.failure["class"] == "interrupted":
-        said = record.failure["message"]
-        raise KeyboardInterrupt(
-            *([] if said == _STOPPED else [said])
-        )  # after which step, where that is known
+        said = record.failure["message"]  # after which step, where that is known
+        raise KeyboardInterrupt(*([] if said == _STOPPED else [said]))
     return record
 
 

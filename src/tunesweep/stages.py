@@ -66,7 +66,7 @@ class Workplace:
         self.run_id = config.runtime.point.run_id
         self.folder = store.path("work", self.run_id)
         self.artefact = self.folder / "artefact"
-        self.place, self.kept = Place(self.folder), None
+        self.place, self.kept, self.reached_training = Place(self.folder), None, False
         self.clock = Clock()
         self.began = time.perf_counter()
 
@@ -84,11 +84,15 @@ class Workplace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if error is None or failure_class(error) not in RESUMED or not (self.folder / NOTES).exists():
+        if error is None or not self._resumes(error) or not (self.folder / NOTES).exists():
             self.place.clear()
         earlier = self.kept.minutes if self.kept else 0.0
         self.record.cost["minutes"] = earlier + (time.perf_counter() - self.began) / 60
         self.record.cost["seconds"] = self.clock.seconds
+
+    def _resumes(self, error: BaseException) -> bool:
+        """Whether the next attempt goes on: also after whatever kept this one from taking up a checkpoint."""
+        return failure_class(error) in RESUMED or not self.reached_training
 
     def score(self, network: Readout) -> Scored:
         """Score the test split, fewer examples at a time where memory runs out."""
@@ -150,6 +154,7 @@ def train(work: Workplace) -> None:
     """Fit, then go back to the epoch that was best on the select split."""
     if not work.config.method.trained:
         return
+    work.reached_training = True
     learn = training.learn if work.config.runtime.strategy == "single" else group.learn
     notes = learn(work)
     seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
