@@ -9,11 +9,12 @@ own code, and tests compare them with what autograd keeps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesweep.config import RunConfig
 from tunesweep.estimate import parameters
-from tunesweep.estimate.shape import Shape, Stack
+from tunesweep.estimate.shape import Linear, Shape, Stack
 
 STATE = 4  # bytes: sums and norms stay in 32 bits under autocast
 
@@ -29,11 +30,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Flow:
-    """How a pass computes: bytes of a number, fused attention or not, dropout or not."""
+    """How a pass computes: bytes of a number, fused attention or not, dropout or not.
+
+    `casts`: weights are held in 32 bits and multiplied in 16, so every linear layer has its own copy of its
+    input.
+    """
 
     compute: int
     fused: bool
     dropout: bool
+    casts: bool = False
 
     def score(self, shape: Shape) -> int:
         """Return the bytes that stay of one score of eager attention."""
@@ -88,7 +94,7 @@ def _layer(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Fl
         norms * STATE
         + dropped
         + flow.compute
-        * (stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, shape, stack))
+        * (stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, stack, flow))
     )
     return tokens * per_token + stack.attentions * scores(shape, batch, flow)
 
@@ -124,13 +130,19 @@ def _feed_forward(shape: Shape) -> int:
     return shape.inner * (single + 2 if shape.gated else single)
 
 
-def _inputs(config: RunConfig, shape: Shape, stack: Stack) -> int:
+def _inputs(config: RunConfig, stack: Stack, flow: Flow) -> int:
     """Inputs of linear layers whose weights, or whose adapters, are trained; and what adapters keep."""
     if config.method.full:
-        return sum({x.reads: x.inputs for x in stack.linears}.values())
-    on = [x for x, _ in parameters.targets(config, shape) if x in stack.linears]
+        return _read(stack.linears, flow)
+    on = [x for x in stack.linears if parameters.is_target(x, config)]
     spec = config.method.peft or {}
     rank = int(spec.get("init_r") or spec.get("r") or 0)
     more = sum(2 * x.outputs for x in on) if spec.get("use_dora") else 0
     dropped = sum(2 * x.inputs for x in on) if spec.get("lora_dropout") else 0
-    return sum({x.reads: x.inputs for x in on}.values()) + rank * len(on) + more + dropped
+    return _read(on, flow) + rank * len(on) + more + dropped
+
+
+def _read(linears: Sequence[Linear], flow: Flow) -> int:
+    if flow.casts:
+        return sum(x.inputs for x in linears)
+    return sum({x.reads: x.inputs for x in linears}.values())

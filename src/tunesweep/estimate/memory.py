@@ -103,7 +103,9 @@ def flow_of(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
     chosen = config.runtime.attention
     fused = on_gpu if chosen == "auto" else chosen != "eager"
     rate = shape.dropout if config.train.dropout is None else config.train.dropout
-    return Flow(2 if config.train.precision == "bf16" else 4, fused, bool(rate) and config.method.trained)
+    compute = 2 if config.train.precision == "bf16" else 4
+    casts = compute == 2 and _held(config) == 4 and not config.method.quantisation
+    return Flow(compute, fused, bool(rate) and config.method.trained, casts)
 
 
 def _held(config: RunConfig) -> int:
@@ -132,8 +134,7 @@ def _optimizer(config: RunConfig, trained: parameters.Trained) -> int:
 
 def casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
     """Return the 16-bit copies of 32-bit weights, which backward needs once more."""
-    needed = activations.flows(config) and flow.compute == 2 and _held(config) == 4
-    if not needed or config.method.quantisation or config.runtime.gradient_checkpointing:
+    if not flow.casts or not activations.flows(config) or config.runtime.gradient_checkpointing:
         return 0
     return 2 * parameters.in_layers(config, shape)
 
