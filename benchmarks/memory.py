@@ -68,12 +68,17 @@ SMOLLM2 = [
     "method=lora readout=generate train.batch_size=8",
 ]
 FITTED = [f"model=minilm {words}" for words in MINILM] + [f"model=smollm2_135m {words}" for words in SMOLLM2]
+FITTED += [
+    "model=minilm method=dora lora.targets=all_linear train.batch_size=16",
+    "model=smollm2_135m method=lora lora.targets=all_linear train.batch_size=8",
+]
 OTHERS = [  # no constant of the formula was chosen on these
     "model=minilm method=bitfit train.batch_size=32",
     "model=minilm method=lora train.batch_size=16 encoding.max_length=128",
-    "model=minilm method=dora lora.targets=all_linear train.batch_size=16",
-    "model=smollm2_135m method=lora lora.targets=all_linear train.batch_size=8",
     f"model=smollm2_135m method=lora train.batch_size=4 {CHECKPOINTS}",
+    "model=minilm method=qlora lora.targets=all_linear train.batch_size=16",
+    "model=minilm method=bottleneck train.batch_size=64",
+    "model=smollm2_135m method=full train.batch_size=2",
 ]
 POINTS = FITTED + OTHERS
 PAGE = """# Predicted and measured memory

@@ -70,9 +70,9 @@ def _typed(cfg: DictConfig, names: list[str]) -> RunConfig:
     """Return the dataclasses; what Hydra composed is typed already, and merging it again takes long."""
     if OmegaConf.get_type(cfg) is AppConfig:
         parts: dict[str, Any] = {name: cfg[name] for name in names}
-        return RunConfig(
-            **{k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in parts.items()}
-        )
+        for name, part in parts.items():
+            parts[name] = OmegaConf.to_object(part) if OmegaConf.is_config(part) else part
+        return RunConfig(**parts)
     merged = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
     config = OmegaConf.to_object(merged)
     assert isinstance(config, RunConfig)

@@ -49,6 +49,5 @@ class TemplateLoader:
 def _name(cfg: DictConfig, overrides: Sequence[Override]) -> None:
     """Put down which words made the point, where Hydra puts them."""
     cfg.hydra.overrides.task = [override.input_line for override in overrides]
-    said = OmegaConf.to_container(cfg.hydra.job.config.override_dirname)
-    assert isinstance(said, dict)
+    said: Any = OmegaConf.to_container(cfg.hydra.job.config.override_dirname)
     cfg.hydra.job.override_dirname = get_overrides_dirname(list(overrides), **said)

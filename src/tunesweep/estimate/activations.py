@@ -63,7 +63,7 @@ def taken(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
 
     What is not kept is freed at once. How much of it is used again is up to the allocator.
     """
-    return sum(s.layers * _made(shape, s, own, flow) for s, own in _stacks(config, shape, batch))
+    return sum(s.layers * _made(config, shape, s, own, flow) for s, own in _stacks(config, shape, batch))
 
 
 def _stacks(config: RunConfig, shape: Shape, batch: Batch) -> list[tuple[Stack, Batch]]:
@@ -99,7 +99,7 @@ def _layer(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Fl
     return tokens * per_token + stack.attentions * scores(shape, batch, flow)
 
 
-def _made(shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
+def _made(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     """Everything that a layer's forward makes: outputs of linears, copies for products, sums, norms."""
     wide, narrow, h = shape.width, shape.kv_heads * shape.head_dim, shape.hidden
     if shape.bert:  # queries, keys, values, each copied; what attention gives, twice
@@ -107,7 +107,10 @@ def _made(shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     else:  # rotated (four results each) and repeated; T5 rotates nothing, and is counted alike
         attention, sums = 12 * wide + 6 * narrow, 10 * h
     feed_forward = shape.inner * (4 if shape.gated else 2) * (2 if shape.new_gelu else 1)
-    per_token = flow.compute * (stack.attentions * attention + sums + feed_forward)
+    # An adapter's output, scaled, and added; DoRA scales both parts, and adds again.
+    adapted = sum(x.outputs for x in stack.linears if parameters.is_target(x, config))
+    adapted *= 6 if (config.method.peft or {}).get("use_dora") else 3
+    per_token = flow.compute * (stack.attentions * attention + sums + feed_forward + adapted)
     return batch.rows * batch.tokens * per_token + 3 * stack.attentions * scores(shape, batch, flow)
 
 

@@ -30,7 +30,7 @@ PROCESS, FIRST_STEPS = 520_000_000, 60_000_000
 FOUR_BIT_STEPS = 45_000_000  # what the first steps of 4-bit layers add
 # Of what a forward pass has freed, the part that a CPU's allocator does not use again: at tensors of 1 MB,
 # and what each factor of e adds; above 32 MB it gives them back. With checkpoints: of all layers, beside one.
-GAPS, GAPS_PER_E, GIVEN_BACK, GAPS_OF_ALL = 0.4, 0.27, 32_000_000, 0.14
+GAPS, GAPS_PER_E, GIVEN_BACK, GAPS_OF_ALL = 0.33, 0.15, 32_000_000, 0.14
 
 
 @dataclass(frozen=True)
