@@ -9,11 +9,12 @@ own code, and tests compare them with what autograd keeps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesweep.config import RunConfig
 from tunesweep.estimate import parameters
-from tunesweep.estimate.shape import Shape, Stack
+from tunesweep.estimate.shape import Linear, Shape, Stack
 
 STATE = 4  # bytes: sums and norms stay in 32 bits under autocast
 
@@ -29,11 +30,16 @@ class Batch:
 
 @dataclass(frozen=True)
 class Flow:
-    """How a pass computes: bytes of a number, fused attention or not, dropout or not."""
+    """How a pass computes: bytes of a number, fused attention or not, dropout or not.
+
+    `casts`: weights are held in 32 bits and multiplied in 16, so every linear layer has its own copy of its
+    input.
+    """
 
     compute: int
     fused: bool
     dropout: bool
+    casts: bool = False
 
     def score(self, shape: Shape) -> int:
         """Return the bytes that stay of one score of eager attention."""
@@ -57,7 +63,7 @@ def taken(config: RunConfig, shape: Shape, batch: Batch, flow: Flow) -> int:
 
     What is not kept is freed at once. How much of it is used again is up to the allocator.
     """
-    return sum(s.layers * _made(shape, s, own, flow) for s, own in _stacks(config, shape, batch))
+    return sum(s.layers * _made(config, shape, s, own, flow) for s, own in _stacks(config, shape, batch))
 
 
 def _stacks(config: RunConfig, shape: Shape, batch: Batch) -> list[tuple[Stack, Batch]]:
@@ -88,12 +94,12 @@ def _layer(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Fl
         norms * STATE
         + dropped
         + flow.compute
-        * (stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, shape, stack))
+        * (stack.attentions * _attention(shape, flow) + _feed_forward(shape) + _inputs(config, stack, flow))
     )
     return tokens * per_token + stack.attentions * scores(shape, batch, flow)
 
 
-def _made(shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
+def _made(config: RunConfig, shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     """Everything that a layer's forward makes: outputs of linears, copies for products, sums, norms."""
     wide, narrow, h = shape.width, shape.kv_heads * shape.head_dim, shape.hidden
     if shape.bert:  # queries, keys, values, each copied; what attention gives, twice
@@ -101,7 +107,10 @@ def _made(shape: Shape, stack: Stack, batch: Batch, flow: Flow) -> int:
     else:  # rotated (four results each) and repeated; T5 rotates nothing, and is counted alike
         attention, sums = 12 * wide + 6 * narrow, 10 * h
     feed_forward = shape.inner * (4 if shape.gated else 2) * (2 if shape.new_gelu else 1)
-    per_token = flow.compute * (stack.attentions * attention + sums + feed_forward)
+    # An adapter's output, scaled, and added; DoRA scales both parts, and adds again.
+    adapted = sum(x.outputs for x in stack.linears if parameters.is_target(x, config))
+    adapted *= 6 if (config.method.peft or {}).get("use_dora") else 3
+    per_token = flow.compute * (stack.attentions * attention + sums + feed_forward + adapted)
     return batch.rows * batch.tokens * per_token + 3 * stack.attentions * scores(shape, batch, flow)
 
 
@@ -124,13 +133,19 @@ def _feed_forward(shape: Shape) -> int:
     return shape.inner * (single + 2 if shape.gated else single)
 
 
-def _inputs(config: RunConfig, shape: Shape, stack: Stack) -> int:
+def _inputs(config: RunConfig, stack: Stack, flow: Flow) -> int:
     """Inputs of linear layers whose weights, or whose adapters, are trained; and what adapters keep."""
     if config.method.full:
-        return sum({x.reads: x.inputs for x in stack.linears}.values())
-    on = [x for x, _ in parameters.targets(config, shape) if x in stack.linears]
+        return _read(stack.linears, flow)
+    on = [x for x in stack.linears if parameters.is_target(x, config)]
     spec = config.method.peft or {}
     rank = int(spec.get("init_r") or spec.get("r") or 0)
     more = sum(2 * x.outputs for x in on) if spec.get("use_dora") else 0
     dropped = sum(2 * x.inputs for x in on) if spec.get("lora_dropout") else 0
-    return sum({x.reads: x.inputs for x in on}.values()) + rank * len(on) + more + dropped
+    return _read(on, flow) + rank * len(on) + more + dropped
+
+
+def _read(linears: Sequence[Linear], flow: Flow) -> int:
+    if flow.casts:
+        return sum(x.inputs for x in linears)
+    return sum({x.reads: x.inputs for x in linears}.values())

@@ -30,7 +30,7 @@ PROCESS, FIRST_STEPS = 520_000_000, 60_000_000
 FOUR_BIT_STEPS = 45_000_000  # what the first steps of 4-bit layers add
 # Of what a forward pass has freed, the part that a CPU's allocator does not use again: at tensors of 1 MB,
 # and what each factor of e adds; above 32 MB it gives them back. With checkpoints: of all layers, beside one.
-GAPS, GAPS_PER_E, GIVEN_BACK, GAPS_OF_ALL = 0.4, 0.27, 32_000_000, 0.14
+GAPS, GAPS_PER_E, GIVEN_BACK, GAPS_OF_ALL = 0.33, 0.15, 32_000_000, 0.14
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def flow_of(config: RunConfig, shape: Shape, on_gpu: bool) -> Flow:
     chosen = config.runtime.attention
     fused = on_gpu if chosen == "auto" else chosen != "eager"
     rate = shape.dropout if config.train.dropout is None else config.train.dropout
-    return Flow(2 if config.train.precision == "bf16" else 4, fused, bool(rate) and config.method.trained)
+    compute = 2 if config.train.precision == "bf16" else 4
+    casts = compute == 2 and _held(config) == 4 and not config.method.quantisation
+    return Flow(compute, fused, bool(rate) and config.method.trained, casts)
 
 
 def _held(config: RunConfig) -> int:
@@ -132,8 +134,7 @@ def _optimizer(config: RunConfig, trained: parameters.Trained) -> int:
 
 def casts(config: RunConfig, shape: Shape, flow: Flow) -> int:
     """Return the 16-bit copies of 32-bit weights, which backward needs once more."""
-    needed = activations.flows(config) and flow.compute == 2 and _held(config) == 4
-    if not needed or config.method.quantisation or config.runtime.gradient_checkpointing:
+    if not flow.casts or not activations.flows(config) or config.runtime.gradient_checkpointing:
         return 0
     return 2 * parameters.in_layers(config, shape)
 

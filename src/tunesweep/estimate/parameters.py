@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,14 +111,17 @@ def _biases(config: RunConfig, shape: Shape) -> tuple[int, int]:
 
 def targets(config: RunConfig, shape: Shape) -> Iterator[tuple[Linear, int]]:
     """Yield the linear layers that an adapter sits on, and how many layers have each."""
+    for stack in stacks(config, shape):
+        yield from ((linear, stack.layers) for linear in stack.linears if is_target(linear, config))
+
+
+def is_target(linear: Linear, config: RunConfig) -> bool:
+    """Whether a PEFT method sits on a linear layer."""
     spec = config.method.peft or {}
     names, excluded = spec.get("target_modules") or (), spec.get("exclude_modules") or ()
-    if isinstance(names, str):
-        names = () if names != "all-linear" else [x.name for s in shape.stacks for x in s.linears]
-    for stack in stacks(config, shape):
-        for linear in stack.linears:
-            if any(_ends(linear.name, n) for n in names) and not any(_ends(linear.name, n) for n in excluded):
-                yield linear, stack.layers
+    if isinstance(names, str):  # PEFT's own word, or a pattern
+        return names == "all-linear" or re.fullmatch(names, linear.name) is not None
+    return any(_ends(linear.name, n) for n in names) and not any(_ends(linear.name, n) for n in excluded)
 
 
 def _ends(name: str, ending: str) -> bool:
