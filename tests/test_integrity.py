@@ -106,7 +106,7 @@ def test_a_base_that_is_no_longer_in_four_bits_is_noticed(make_config):
             integrity.check_four_bit(work.network, work.config)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_a_batch_without_its_mask_is_noticed(make_config, monkeypatch, precision):
     words = (*FP32, f"train.precision={precision}", "encoding.max_length=128")
     words += ("dataset.limit.train=8", "dataset.limit.test=12")

@@ -155,6 +155,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(make_config, method):
     assert sum(float(grad.norm()) for grad in plain.values()) > 0.1
 
 
+@pytest.mark.slow  # 16 bits are emulated on most CPUs
 def test_what_is_trained_in_bf16_stays_in_32_bits(make_config):
     seen = set()
     with attached(make_config(*FEW, "model.dtype=bfloat16", "train.precision=bf16")) as work:
@@ -175,7 +176,9 @@ def logits(config: Any) -> np.ndarray:
         return work.scored.seen["logits"]
 
 
-@pytest.mark.parametrize("words", [("method=lora", "train.dropout=null"), ("method=qlora",)])
+@pytest.mark.parametrize(
+    "words", [("method=lora", "train.dropout=null"), pytest.param(("method=qlora",), marks=pytest.mark.slow)]
+)
 def test_the_same_point_twice_gives_identical_logits(make_config, words):
     words = (*FEW, "train.batch_size=8", *words)
     first = logits(make_config(*words))

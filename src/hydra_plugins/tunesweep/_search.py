@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
@@ -10,6 +11,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.tunesweep import _sweep
 from hydra_plugins.tunesweep._proposals import Composed, Proposals, proposals
+from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import identity
 from tunesweep.commands import plan as commands
 from tunesweep.config.search import SearchConfig
@@ -30,7 +32,8 @@ def search(
     settings: SearchConfig,
 ) -> list[list[JobReturn]]:
     """Launch what the strategy proposes until it proposes nothing more; return a batch for each launch."""
-    source = proposals(context.config_loader, config, arguments, settings)
+    loader: Any = TemplateLoader(context.config_loader)
+    source = proposals(loader, config, arguments, settings)
     shown = commands.wanted([config.plan])
     first = _batch(source, source.strategy.propose([]), dry=bool(shown))
     if shown:
