@@ -9,7 +9,7 @@ from launchers import Outcome, carry
 
 from conftest import MAIN_SWEEP
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 SMALL = (
     *("model=random_bert", "train.epochs=1", "train.precision=fp32"),
     *("dataset.limit.train=32", "dataset.limit.select=16", "dataset.limit.test=16"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tunesweep.config import RunConfig
+from tunesweep.parallel import group
 from tunesweep.record import RunRecord
 from tunesweep.run import run
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 TOLERANCE = 1e-5
 # 70 rows leave a last batch of 6, and micro-batches of 3 leave one process without an example at the end.
 TEXTS = (
@@ -59,3 +62,20 @@ def test_what_stops_one_process_is_the_failure_of_the_point(make_config: Callabl
     assert failure["class"] == "bug"
     assert failure["message"] == "RuntimeError: value cannot be converted to type float without overflow"
     assert "strategies/ddp.py" in failure["log"]  # of the process, not of the one that waited for it
+
+
+def test_a_point_of_several_processes_is_stopped_with_all_of_them(
+    make_config: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+
+    def stop(running: list[Any], *_: Any) -> None:
+        started.extend(running)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(group, "_wait", stop)
+    config = make_config(*TEXTS, "method=full", "runtime.strategy=ddp", "runtime.devices=2")
+    with pytest.raises(KeyboardInterrupt, match="the same command begins it anew"):
+        run(config)
+    assert [process.poll() for process in started] == [-signal.SIGKILL] * 2
+    assert not list((Path(config.runtime.store) / "work").iterdir())

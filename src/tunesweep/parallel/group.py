@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from tunesweep import headroom
 from tunesweep.checkpoint import Notes
-from tunesweep.errors import BadConfig, TimedOut, TunesweepError
+from tunesweep.errors import BadConfig, Interrupted, TimedOut, TunesweepError
 from tunesweep.methods.artefact import restore
 from tunesweep.parallel import files
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tunesweep.stages import Workplace
 
 POLL_S, GRACE_S = 0.2, 5.0  # the first to fail is asked why, and may need a moment to write it down
-ANEW = "; a point of several processes has no checkpoint, and begins anew"
+ANEW = "; a point of several processes has no checkpoint, and the same command begins it anew"
 
 
 class GroupFailed(TunesweepError):
@@ -38,14 +38,17 @@ class GroupFailed(TunesweepError):
 
 def learn(work: Workplace) -> Notes:
     """Train in processes of their own, and have the best epoch's weights here."""
-    devices = work.config.runtime.devices
+    devices, work.kept = work.config.runtime.devices, None  # nor is one taken up that one process left
     _check_devices(work)
     folder = work.folder / "group"
     files.put(folder, files.JOB, _divided(work))
     work.network.to("cpu")  # the first process needs the device
     headroom.release()
     with _processes(folder, devices) as running:
-        _wait(running, folder, work)
+        try:
+            _wait(running, folder, work)
+        except KeyboardInterrupt:
+            raise Interrupted(f"stopped{ANEW}") from None
     told = [files.get(folder, files.result(rank)) for rank in range(devices)]
     restore(work.network, load_file(str(folder / f"best-{told[0]['best']['epoch']}.safetensors")))
     work.network.to(work.device)
