@@ -68,7 +68,7 @@ def test_every_yaml_says_what_it_is(path: Path) -> None:
 
 def test_every_folder_of_conf_is_a_known_group() -> None:
     found = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert found == {*GROUPS, "experiment", "hydra"}
+    assert found == {*GROUPS, "search", "experiment", "hydra"}
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "method").glob("*.yaml")), ids=lambda path: path.stem)
