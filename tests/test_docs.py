@@ -63,9 +63,14 @@ def commands() -> list[Any]:
         if line.startswith("python train.py")
     ]
     return [
-        pytest.param(shlex.split(line)[2:], id=f"{page}-{number}")
+        pytest.param(shlex.split(line)[2:], id=f"{page}-{number}", marks=_marks(page))
         for number, (page, line) in enumerate(lines)
     ]
+
+
+def _marks(page: str) -> tuple[Any, ...]:
+    """Pages of studies are made from records of the very command that they show."""
+    return (pytest.mark.slow,) if page.startswith("docs/studies/") else ()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_bad_data_are_rows_of_the_sweep_and_the_rest_goes_on(command, intact, st
     paths = ",".join(map(str, [*bad.values(), good]))
     result = command(
         *("dataset=files", "method=head_only", "train.epochs=1", "dataset.select_fraction=0.3"),
-        "runtime.stop_after=null",
+        *("runtime.stop_after=null", "hydra/launcher=basic"),
         *(f"dataset.train={paths}", f"dataset.test={scored}"),
     )
     assert result.returncode == 1

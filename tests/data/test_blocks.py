@@ -174,7 +174,11 @@ def smollm2(smollm2_folder: Path) -> tuple[Any, Any]:
 
 @pytest.mark.data
 @pytest.mark.parametrize(
-    "lines", [18, pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "lines",
+    [
+        pytest.param(18, marks=pytest.mark.slow),
+        pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_perplexity_of_wikitext_equals_an_independent_computation(lines, smollm2, data_folder):
     documents = lines_of(data_folder / "wikitext2" / "wiki.valid.raw", lines)
