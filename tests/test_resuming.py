@@ -37,6 +37,20 @@ def trained(config: Any) -> tuple[dict[str, torch.Tensor], RunRecord, list[float
         return trained_state(work.network), work.record, drawn
 
 
+_WHOLE: dict[tuple[str, ...], Any] = {}
+
+
+def undisturbed(make_config: Any, *words: str) -> Any:
+    """Return what comes of training that nobody stops; asked for once."""
+    if words not in _WHOLE:
+        _WHOLE[words] = trained(make_config(*words))
+    return _WHOLE[words]
+
+
+def slow(*values: Any) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def stop_at(monkeypatch: pytest.MonkeyPatch, *places: Place) -> None:
     """Ask for an end, as a signal would, the first time that training comes to each of these places."""
     left, between = list(places), Keeper._between_steps
@@ -73,13 +87,13 @@ def same(one: Any, other: Any) -> None:
 @pytest.mark.parametrize(
     ("place", "step", "micro"),
     [
-        *(((0, 1), 1, 12), ((0, LAST), 3, 32), ((1, 0), 3, 12)),
-        *(((1, 2), 5, 32), ((2, 0), 6, 32), ((2, LAST), 9, 12)),
+        *(slow((0, 1), 1, 12), ((0, LAST), 3, 32), ((1, 0), 3, 12)),
+        *(((1, 2), 5, 12), slow((2, 0), 6, 32), ((2, LAST), 9, 12)),
     ],
 )
 def test_it_goes_on_from_any_place(make_config, monkeypatch, place, step, micro):
     words = (*MLP, *SMALL, f"runtime.micro_batch={micro}")
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     stop_at(monkeypatch, place)
     interrupted(make_config(*words), step)
     again = trained(make_config(*words))
@@ -96,13 +110,10 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize(
-    "method",
-    ["lora", *(pytest.param(n, marks=pytest.mark.slow) for n in ("adalora", "full", "bottleneck"))],
-)
+@pytest.mark.parametrize("method", ["lora", slow("adalora"), slow("full"), slow("bottleneck")])
 def test_methods_go_on(make_config, monkeypatch, tmp_path, method):
     words = (*tiny("random_bert"), *samples.films(tmp_path), *BERT, *METHODS[method])
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     with attached(make_config(*words)) as work:
         steps = steps_per_epoch(work.data.batches)
     assert steps > 3
@@ -116,7 +127,7 @@ def test_methods_go_on(make_config, monkeypatch, tmp_path, method):
 
 def test_states_of_eight_bits_go_on(make_config, monkeypatch):
     words = (*MLP, *SMALL, "model.hidden=[256]", "train.optimizer=adamw_8bit")
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     stop_at(monkeypatch, (0, 2), (1, LAST))
     interrupted(make_config(*words), 2, 6)
     same(whole, trained(make_config(*words)))
@@ -125,7 +136,7 @@ def test_states_of_eight_bits_go_on(make_config, monkeypatch):
 def test_patience_goes_on(make_config, monkeypatch):
     """At this rate nothing is learned, and the third epoch without a better one is the last."""
     words = (*MLP, *SMALL, "train.epochs=9", "train.lr=1e-9", "train.patience=2", "train.monitor=accuracy")
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     assert whole[1].cost["epochs"] == 3
     stop_at(monkeypatch, (1, 1), (2, LAST))
     interrupted(make_config(*words), 4, 9)
@@ -134,7 +145,7 @@ def test_patience_goes_on(make_config, monkeypatch):
 
 def test_a_training_that_has_ended_is_not_repeated(make_config, monkeypatch):
     words = (*MLP, *SMALL)
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     monkeypatch.setattr(stages, "evaluate", lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         run(make_config(*words))
@@ -173,10 +184,10 @@ def test_time_is_over_between_two_steps(make_config):
         trained(config)
 
 
-@pytest.mark.parametrize("harm", ["notes", "state", "best", "cut", "layout", "other"])
+@pytest.mark.parametrize("harm", ["notes", "state", "best", slow("cut"), slow("layout"), slow("other")])
 def test_a_checkpoint_that_cannot_be_believed_is_passed_over(make_config, monkeypatch, harm):
     words = (*MLP, *SMALL)
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     stop_at(monkeypatch, (1, 1))
     config = make_config(*words)
     interrupted(config, 4)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from test_resuming import MLP, SMALL, interrupted, same, stop_at, trained
+from test_resuming import MLP, SMALL, interrupted, same, slow, stop_at, trained, undisturbed
 from tunesweep import stages
 from tunesweep import store as storage
 from tunesweep.checkpoint import NOTES
@@ -116,7 +116,7 @@ def test_an_interrupted_point_has_a_record(make_config, monkeypatch):
 
 @pytest.mark.parametrize(
     ("error", "stays"),
-    [(KeyboardInterrupt(), True), (MemoryError(), True), (ZeroDivisionError(), False)],
+    [(KeyboardInterrupt(), True), slow(MemoryError(), True), (ZeroDivisionError(), False)],
 )
 def test_a_checkpoint_stays_where_going_on_can_help(make_config, monkeypatch, error, stays):
     step, calls = Learner.training_step, [0]
@@ -199,7 +199,7 @@ def kill_before_rename(number: int) -> Callable[[], None]:
 )
 def test_kill_9_loses_what_came_after_the_last_checkpoint(make_config, prepare, step):
     words = (*MLP, *SMALL)
-    whole = trained(make_config(*words))
+    whole = undisturbed(make_config, *words)
     config = make_config(*words, "runtime.checkpoint_minutes=0")
     killed(config, prepare)
     again = trained(make_config(*words))
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_nothing(make_config, monkeypat
         raise StorageError(f"{path.name} cannot be written (No space left on device)")
 
     config = make_config(*MLP, *SMALL, "runtime.checkpoint_minutes=0")
-    whole = trained(make_config(*MLP, *SMALL))
+    whole = undisturbed(make_config, *MLP, *SMALL)
     with monkeypatch.context() as patch, attached(config) as work:
         patch.setattr(storage, "write", full)
         stages.train(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytorch_lightning as pl
@@ -43,7 +44,13 @@ def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
     if record.main_metric is not None:
         what = f"{record.metrics['protocol']['metric']} {record.main_metric:.3f} on test, all checks passed"
     minutes = f", {record.cost['minutes']:.1f} min" if "minutes" in record.cost else ""
-    print(f"{title(runtime.point)}: {what}{minutes}", file=sys.stderr, flush=True)
+    _say(f"{title(runtime.point)}: {what}{minutes}")
+
+
+def _say(line: str) -> None:
+    """Print a line, if anybody is left to read it: a closed pipe is no failure of a point."""
+    with suppress(BrokenPipeError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Lines(Callback):
@@ -55,7 +62,7 @@ class Lines(Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the epoch brought."""
         epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-        print(f"{self.title}: {epoch}, {latest(pl_module)}", file=sys.stderr, flush=True)
+        _say(f"{self.title}: {epoch}, {latest(pl_module)}")
 
 
 class Bars(Callback):
