@@ -128,6 +128,7 @@ def test_two_sweeps_at_once_train_every_point_once(store: Store) -> None:
     assert not [path for path in store.root.rglob("*") if path.name.endswith((".part", ".broken"))]
 
 
+@pytest.mark.slow  # tests/faults has a quick one
 def test_a_killed_worker_costs_an_attempt_and_no_result(store: Store) -> None:
     with start(store, "seed=0,1") as process:
         wait_for(process, seed="0", epoch="2")
