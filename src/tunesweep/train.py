@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import hydra
 from omegaconf import DictConfig
@@ -17,6 +19,7 @@ _OTHER_COMMANDS = (
     *("-sc", "--shell-completion"),
 )
 _STOPPED = "stopped: what was finished is kept, the same command goes on from there"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 INTERRUPTED = 130  # what a shell expects of a command that SIGINT ended
 
 
@@ -45,21 +48,39 @@ def _words(words: list[str]) -> list[str]:
 def main() -> None:
     """Plan and carry out the command line; every error is one sentence and a status that is not zero."""
     signal.signal(signal.SIGTERM, _interrupt)  # a batch system's time limit is met like Ctrl-C
-    traceback_wanted = bool(os.environ.get("HYDRA_FULL_ERROR"))
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us whole, and become a sentence here
+    traceback_wanted = bool(os.environ.get(FULL_ERROR))
     sys.argv[1:] = _words(sys.argv[1:])
     try:
-        door.check_words(word for word in sys.argv[1:] if "=" in word and not word.startswith("-"))
-        command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
-        command(train)()
+        with _whole_errors():
+            _carry_out()
     except KeyboardInterrupt as stop:
-        said = f"{stop}; what was finished is kept" if str(stop) else _STOPPED
-        print(f"\n{said}", file=sys.stderr)
+        said = str(stop) or "stopped; the same command goes on from there"
+        print(f"\n{said}; what was finished is kept", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except EXPECTED as error:
         if traceback_wanted:
             raise
         sys.exit(f"error: {explain(error)}")
+
+
+def _carry_out() -> None:
+    door.check_words(word for word in sys.argv[1:] if "=" in word and not word.startswith("-"))
+    command = hydra.main(version_base="1.3", config_path=str(door.conf_folder()), config_name="config")
+    command(train)()
+
+
+@contextmanager
+def _whole_errors() -> Iterator[None]:
+    """Let Hydra pass errors on whole, which become a sentence here; what this process runs later may ask."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = before
 
 
 if __name__ == "__main__":

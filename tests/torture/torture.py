@@ -88,7 +88,7 @@ class Torture:
                     "-m",
                     *WORDS,
                     *POINTS[self.points],
-                    self._place(store),
+                    *self._place(store),
                 ],
                 cwd=self.folder,
                 stdout=log,
@@ -97,8 +97,9 @@ class Torture:
                 start_new_session=True,
             )
 
-    def _place(self, store: str) -> str:
-        return f"runtime.store={self.folder / store}"
+    def _place(self, store: str) -> tuple[str, ...]:
+        """Return where things lie; an adapter names the folder of its base, so that is one for all."""
+        return f"runtime.store={self.folder / store}", f"runtime.cache={self.folder / 'cache'}"
 
     def _killer(self) -> dict[str, str]:
         path = os.pathsep.join(filter(None, (str(KILLER), os.environ.get("PYTHONPATH"))))
