@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ def write(path: Path, ids: Sequence[str], columns: Mapping[str, Any]) -> None:
 
     n = len(next(iter(columns.values())))
     names = list(ids) if len(ids) == n else [f"window-{number}" for number in range(n)]
-    part = path.with_suffix(f".{os.getpid()}.part")
+    part = path.with_suffix(".part")  # whoever writes holds the run: the next one writes over it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({"id": names, **columns}), part)

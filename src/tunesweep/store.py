@@ -6,7 +6,6 @@ import json
 import os
 import re
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from tunesweep import locks
 from tunesweep.errors import StorageError, require
+from tunesweep.parts import part_of
 from tunesweep.record import RunRecord
 from tunesweep.upgrades import NewerRecord
 
@@ -41,7 +41,7 @@ class Busy(Exception):
 
 def write(path: Path, text: str) -> None:
     """Put a text under a path in one step: a reader finds the old file or the new one, never half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part")
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("x", encoding="utf-8", newline="") as file:

@@ -62,7 +62,7 @@ def litter(store: Store) -> dict[str, int]:
     make(store, "records/a.json.broken", 11)
     make(store, "work/b.broken/checkpoint.pt", 12)
     make(store, "records/.a.json.1.abcdef12.part", 13)
-    make(store, f"predictions/{LORA}.77.part", 14)
+    make(store, f"predictions/{LORA}.part", 14)
     make(store, "exports/.dead-abcd1234/dead/model.safetensors", 15)
     os.utime(store.root / "exports/.dead-abcd1234/dead", (OLD, OLD))
     os.utime(store.root / "exports/.dead-abcd1234", (OLD, OLD))
@@ -77,7 +77,7 @@ def litter(store: Store) -> dict[str, int]:
         "exports/nobody": 90,
         "records/.a.json.1.abcdef12.part": 13,
         "records/a.json.broken": 11,
-        f"predictions/{LORA}.77.part": 14,
+        f"predictions/{LORA}.part": 14,
         "exports/.dead-abcd1234": 15,
         "work/b.broken": 12,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -51,10 +52,19 @@ def save(network: Readout, config: RunConfig, folder: Path) -> None:
         save_file(trained_state(network), str(folder / TRAINED))
         return
     hooks.before_save(network, config)
+    _in_order(network.body)
     # "auto" would ask the hub whether the vocabulary was changed.
     network.body.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]
     if network.head is not None:
         save_file({k: v.contiguous() for k, v in network.head.state_dict().items()}, str(folder / HEAD))
+
+
+def _in_order(model: Any) -> None:
+    """Let the same run write the same file: PEFT keeps names in sets, whose order is another at each start."""
+    for config in model.peft_config.values():
+        for key, value in vars(config).items():
+            if isinstance(value, set):
+                setattr(config, key, sorted(value))
 
 
 def load(network: Readout, config: RunConfig, folder: Path) -> None:
