@@ -60,7 +60,7 @@ def save(network: Readout, config: RunConfig, folder: Path) -> None:
 
 
 def _in_order(model: Any) -> None:
-    """Let the same run write the same file: PEFT keeps names in sets, whose order is another at each start."""
+    """Let a run write the same file each time: the order of the sets in which PEFT keeps names varies."""
     for config in model.peft_config.values():
         for key, value in vars(config).items():
             if isinstance(value, set):
