@@ -54,8 +54,8 @@ def main() -> None:
         with _whole_errors():
             _carry_out()
     except KeyboardInterrupt as stop:
-        said = str(stop) or "stopped; the same command goes on from there"
-        print(f"\n{said}; what was finished is kept", file=sys.stderr)
+        said = f"{stop}; what was finished is kept" if str(stop) else _STOPPED
+        print(f"\n{said}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except EXPECTED as error:
         if traceback_wanted:
