@@ -44,6 +44,16 @@ def test_a_plan_leaves_no_store_behind(command: CommandLine) -> None:
     assert not {path.name for path in command.store.root.glob("*")} - {"cache"}
 
 
+@pytest.mark.parametrize("search", ["search=optuna", "search=halving"])
+def test_a_plan_of_a_search_shows_what_it_begins_with_and_leaves_no_store(
+    command: CommandLine, search: str
+) -> None:
+    outcome = command(search, "lora.r=2,4,8", "train.epochs=3", "plan=true")
+    assert (outcome.status, outcome.ran) == (0, [])
+    assert "what follows depends on what comes of them" in outcome.output
+    assert not {path.name for path in command.store.root.glob("*")} - {"cache"}
+
+
 def test_what_is_finished_and_what_failed_its_checks_are_told_apart(command: CommandLine) -> None:
     command("lora.r=4")
     command.task = lambda config: fail(config, "integrity")

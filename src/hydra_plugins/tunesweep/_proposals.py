@@ -150,7 +150,7 @@ def _by_halving(
     planned = [_sweep._planned(chosen, population[chosen], cfg) for chosen, cfg in composed.items()]
     for point in planned:
         _check(point.config)
-    members: list[Planned] = list(make_plan(planned).members.values())
+    members: list[Planned] = list(make_plan(planned, dry=True).members.values())
     _comparable(members)
     epochs = tuple(int(point.config.train.epochs or 0) for point in members)
     strategy = HalvingSearch(settings, tuple(point.overrides for point in members), epochs)

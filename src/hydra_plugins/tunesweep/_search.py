@@ -77,7 +77,9 @@ def _batch(source: Proposals, asked: list[Proposal], dry: bool = False) -> Batch
     composed = [source.compose(proposal) for proposal in asked]
     pairs = zip(asked, composed, strict=True)
     points = [_sweep._planned(words, source.place(proposal), cfg) for proposal, (words, cfg) in pairs]
-    plan = make_plan(points, dry=dry) if points else Plan(Store(""), [], {})
+    if not points:
+        return Batch([], [], Plan(Store(""), [], {}))
+    plan = make_plan(points, dry=dry)
     for proposal, point in zip(asked, points, strict=True):
         point.config.runtime.point.name = source.name(proposal)
     expect(plan)

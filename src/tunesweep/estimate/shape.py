@@ -90,11 +90,7 @@ def _bert(config: Mapping[str, Any]) -> Shape:
         positions = 2 * int(config.get("position_buckets") or 256)
     return Shape(
         **_heads(config, h),
-        kind=kind,
-        hidden=h,
-        inner=inner,
-        vocabulary=int(config["vocab_size"]),
-        stacks=(Stack(int(config["num_hidden_layers"]), linears),),
+        **_stacked(config, linears),
         gated=False,
         new_gelu=config.get("hidden_act") == "gelu_new",
         tied=True,
@@ -119,17 +115,24 @@ def _llama(config: Mapping[str, Any]) -> Shape:
     )
     return Shape(
         **heads,
-        kind=kind,
-        hidden=h,
-        inner=inner,
-        vocabulary=int(config["vocab_size"]),
-        stacks=(Stack(int(config["num_hidden_layers"]), linears),),
+        **_stacked(config, linears),
         gated=True,
         new_gelu=False,
         tied=bool(config.get("tie_word_embeddings", kind == "gemma")),
         positions=0,
         dropout=float(config.get("attention_dropout") or 0),
     )
+
+
+def _stacked(config: Mapping[str, Any], linears: tuple[Linear, ...]) -> dict[str, Any]:
+    """Return what models of one stack name alike."""
+    return {
+        "kind": config["model_type"],
+        "hidden": int(config["hidden_size"]),
+        "inner": int(config["intermediate_size"]),
+        "vocabulary": int(config["vocab_size"]),
+        "stacks": (Stack(int(config["num_hidden_layers"]), linears),),
+    }
 
 
 def _t5(config: Mapping[str, Any]) -> Shape:
@@ -172,7 +175,7 @@ def _t5(config: Mapping[str, Any]) -> Shape:
     )
 
 
-def _heads(config: Mapping[str, Any], hidden: int) -> dict[str, int]:
+def _heads(config: Mapping[str, Any], hidden: int) -> dict[str, Any]:
     heads = int(config["num_attention_heads"])
     return {
         "heads": heads,
