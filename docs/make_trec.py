@@ -20,7 +20,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from tunesweep.record import RunRecord
-from tunesweep.stats import Paired, holm, mcnemar, wilson
+from tunesweep.stats.multiple import holm
+from tunesweep.stats.pairs import Paired, mcnemar
+from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[1]

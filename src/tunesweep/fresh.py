@@ -21,7 +21,7 @@ from tunesweep.methods.switch import off
 from tunesweep.models.backbone import base_dtype
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen, score
-from tunesweep.stats import wilson
+from tunesweep.stats.proportion import wilson
 from tunesweep.tasks.task import Scored, Task
 
 if TYPE_CHECKING:

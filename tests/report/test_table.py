@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from tunesweep.errors import BadConfig
-from tunesweep.report.columns import count, factors, significant, size
+from tunesweep.report.columns import count, significant, size
+from tunesweep.report.factors import factors
 from tunesweep.report.rows import Row
 from tunesweep.report.table import group, table
 
@@ -108,11 +109,11 @@ def test_a_setting_that_others_do_not_have_is_no_difference(record):
 
 
 def test_ambiguous_headers_keep_their_group(record):
-    records = [record("a"), record("b", seeds__data=1), record("c", seeds__split=2), record("d")]
-    for one, value in zip(records, "xxxy", strict=True):
-        one.config["readout"]["data"] = value
+    records = [record("a"), record("b"), record("c", seeds__split=2), record("d")]
+    for one, value, other in zip(records, "xxxy", "xyxx", strict=True):
+        one.config["readout"]["data"], one.config["model"]["data"] = value, other
     (block,) = build(records).blocks
-    assert {"readout.data", "seeds.data", "split"} <= set(headers(block))
+    assert {"readout.data", "model.data", "split"} <= set(headers(block))
 
 
 def test_a_line_break_in_a_setting_stays_within_its_cell(record):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tunesweep.cli import app
 from tunesweep.predictions import write
 from tunesweep.record import RunRecord
-from tunesweep.stats import wilson
+from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 PARTS = {  # fold -> id, label, prediction

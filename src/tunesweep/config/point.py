@@ -61,6 +61,7 @@ class ReportConfig:
     """What the table of an experiment shows."""
 
     columns: list[str] = field(default_factory=list)  # its columns, in order; none: the usual ones
+    factors: list[str] = field(default_factory=list)  # settings that rows may differ in: they are its subject
     per_class: bool = False  # a report per class for each row
 
 

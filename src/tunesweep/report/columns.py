@@ -8,6 +8,7 @@ from math import floor, log10
 from typing import Any
 
 from tunesweep.errors import require
+from tunesweep.report.factors import factors, groups, header, surrounding
 from tunesweep.report.rows import Row, one_line
 
 DASH = "–"
@@ -86,8 +87,19 @@ COSTS = (
     Column("share", "trainable %", significant, "train\n%"),
     Column("minutes_per_epoch", "min/epoch", significant, "min/\nepoch"),
 )
+# What several seeds say, and which rows can be told apart: shown where rows have them.
+SEEDED = (
+    Column("spread", "± seeds", "{:.3g}".format, "±\nseeds"),
+    Column("seeds", "seeds", count),
+)
+JUDGED = (
+    Column("tied", "tied", numeric=False),
+    Column("best", "P(best)", "{:.2f}".format),
+)
+INTERVAL = Column("interval", "95 % interval (examples)", _interval, "95 %\nexamples")
+OVER_SEEDS = Column("interval", "95 % interval (seeds, examples)", _interval, "95 %\nboth")
 RESULTS = (
-    Column("interval", "95 % interval (examples)", _interval, "95 %\nexamples"),
+    INTERVAL,
     Column("before", "before training", _score, "before"),
     Column("memory_bytes", "memory", size),
     Column("disk_bytes", "on disk", size),
@@ -157,10 +169,28 @@ def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
         ended = known["outcome"]
         after = [column for column in own if column not in (*before, *READ, ended)] + [ended]
     keys = factors(rows)
-    headers = {column.header for column in (*before, *after)} | _groups(rows)
-    varied = [Column(key, _header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
+    headers = {column.header for column in (*before, *after)} | groups(rows)
+    varied = [Column(key, header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
+    around = [Column(key, key, numeric=_numeric(rows, key)) for key in surrounding(rows)]
     read = READ if "encoding.name" in keys else [c for c in READ if c.key in wanted]
-    return [*before, *varied, *read, *after]
+    return [*before, *varied, *around, *read, *_with_judgement(after, rows)]
+
+
+def _with_judgement(columns: list[Column], rows: list[Row]) -> list[Column]:
+    """Add, next to the score and its interval, what several seeds and the comparison of rows say."""
+    seeded, judged = (
+        [column for column in some if any(row[column.key] is not None for row in rows)]
+        for some in (SEEDED, JUDGED)
+    )
+    keys = [column.key for column in columns]
+    shown = [OVER_SEEDS if column is INTERVAL and seeded else column for column in columns]
+    place = keys.index("score") + 1 if "score" in keys else len(keys) - 1
+    end = keys.index("interval") + 1 if "interval" in keys else place
+    return [*shown[:place], *seeded, *shown[place:end], *judged, *shown[end:]]
+
+
+def _numeric(rows: list[Row], key: str) -> bool:
+    return all(isinstance(row[key], int | float) for row in rows if row[key] is not None)
 
 
 def check_columns(wanted: Sequence[str]) -> None:
@@ -172,62 +202,3 @@ def check_columns(wanted: Sequence[str]) -> None:
 def column_names() -> list[str]:
     """Return what an experiment can name in `report.columns`."""
     return ["score", *(c.key for c in (*SETTINGS, *READ, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]
-
-
-# Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
-# otherwise alike, as `model.dtype` does when it is swept.
-IMPLIED = ("model.", "method.", "encoding.", "readout.", "seeds.", "lora.target_modules")
-# Shown already, or equal by content within a block, as paths to the data are.
-PASSED = {"model.name", "method.name", "lora.r", "lora.alpha", "train.lr"}
-PASSED |= {f"dataset.{key}" for key in ("train", "select", "test", "folder", "revision", "format")}
-
-
-def factors(rows: list[Row]) -> list[str]:
-    """Return the settings in which rows differ, except what the columns before them imply.
-
-    A setting that a row does not have, such as `lora.dropout` of full fine-tuning, is no difference.
-    """
-    keys = [key for key in dict.fromkeys(key for row in rows for key in row.settings) if key not in PASSED]
-    plain = [key for key in keys if key.endswith(".name") or not key.startswith(IMPLIED)]
-    found = [key for key in plain if len(_values(rows, key)) > 1]
-    for key in keys:
-        if key not in plain and not _implied(rows, key, found):
-            found.append(key)
-    return found
-
-
-def _values(rows: list[Row], key: str) -> set[str]:
-    return {repr(row.settings[key]) for row in rows if key in row.settings}
-
-
-def _implied(rows: list[Row], key: str, shown: list[str]) -> bool:
-    """Whether rows alike in what is shown are alike in this setting too."""
-    if len(_values(rows, key)) < 2:
-        return True
-    alike: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        known = tuple(repr(row[name]) for name in ("model", "method", "r", "alpha", "lr", *shown))
-        alike.setdefault(known, []).append(row)
-    return all(len(_values(members, key)) < 2 for members in alike.values())
-
-
-def _groups(rows: list[Row]) -> set[str]:
-    """Return the names of config groups: `train` alone would not say `dataset.limit.train`."""
-    return {key.split(".")[0] for row in rows for key in row.settings if "." in key}
-
-
-def _header(key: str, keys: list[str], taken: set[str]) -> str:
-    """Return the shortest end of a key that names it alone; a group is called by its own name."""
-    parts = key.removesuffix(".name").split(".")
-    if key.endswith(".name") and len(parts) == 1:
-        return parts[0]
-    for length in range(1, len(parts) + 1):
-        header = ".".join(parts[-length:])
-        alone = sum(f".{other}".endswith(f".{header}") for other in keys) <= 1
-        if alone and header not in taken:
-            return header
-    return key
-
-
-def _numeric(rows: list[Row], key: str) -> bool:
-    return all(isinstance(row[key], int | float) for row in rows if row[key] is not None)

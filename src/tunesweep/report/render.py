@@ -7,13 +7,14 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.rows import Row, Scope, select
+from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
 from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
@@ -43,9 +44,22 @@ def report(store: Store, scope: Scope | str, console: Console | None = None) -> 
 def build(store: Store, scope: Scope) -> Table:
     """Read the store and return the table of a scope."""
     name, rows, sweep = select(store, scope)
-    duplicates, wanted = int(sweep.get("duplicates") or 0), (sweep.get("report") or {}).get("columns") or ()
-    result = table(name, rows, duplicates, store.problems, wanted)
+    options = sweep.get("report") or {}
+    result = table(
+        name,
+        rows,
+        duplicates=int(sweep.get("duplicates") or 0),
+        problems=store.problems,
+        wanted=options.get("columns") or (),
+        declared=[*(options.get("factors") or ()), *_swept(sweep.get("command") or ())],
+        read=reader(store),
+    )
     return replace(result, notes=[*summary(sweep, store), *result.notes])
+
+
+def _swept(command: Iterable[str]) -> list[str]:
+    """Return the keys that a command names: who gives several values to one knows that rows differ in it."""
+    return [word.lstrip("+~").partition("=")[0] for word in command if "=" in word]
 
 
 def save(store: Store, result: Table, scope: Scope) -> list[Path]:
@@ -63,7 +77,7 @@ def raw_rows(result: Table) -> list[dict[str, Any]]:
     return [
         {"block": index, "title": block.title} | row.raw
         for index, block in enumerate(result.blocks, 1)
-        for row in block.rows
+        for row in block.runs
     ]
 
 

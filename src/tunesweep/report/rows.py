@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError, suggest
 from tunesweep.record import RunRecord
 from tunesweep.report.where import narrow
 from tunesweep.search.trials import on_select
-from tunesweep.stats import wilson
+from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 NOT_RUN = "not run"
@@ -44,6 +44,17 @@ TEXTS = {
     "failure": "failure.message",
     "family": "config.model.family",
     "perplexity_of": "metrics.protocol.perplexity",
+    "predictions": "artefacts.predictions",
+}
+# What surrounds a run: where it differs, costs do not compare, and scores only with a warning.
+SURROUNDINGS = {
+    "device": "provenance.device",
+    "threads": "provenance.threads",
+    "strategy": "runtime.strategy",
+    "devices": "runtime.devices",
+    "torch": "provenance.versions.torch",
+    "transformers": "provenance.versions.transformers",
+    "peft": "provenance.versions.peft",
 }
 NUMBERS = {
     "r": "config.lora.r",
@@ -89,6 +100,8 @@ class Row:
     measured: tuple[str, ...] | None  # what rows of one block agree in; None: no number to compare
     tokens: tuple[str, ...] | None  # data, tokenizer and ids: equal where encodings collapse
     warnings: tuple[str, ...]
+    surroundings: dict[str, str] = field(default_factory=dict)
+    runs: tuple[Row, ...] = ()  # of a row that stands for several, by `seeds.merge`
 
     @classmethod
     def from_record(cls, record: RunRecord) -> Row:
@@ -103,17 +116,35 @@ class Row:
             measured=_measured(record),
             tokens=_tokens(record),
             warnings=tuple(one_line(warning) for warning in record.warnings),
+            surroundings=_surroundings(source),
         )
 
     def __getitem__(self, key: str) -> Any:
-        """Return a column, or else a setting of the config; None where the row has neither."""
-        return self.values[key] if key in self.values else self.settings.get(key)
+        """Return a column, or else a setting of the config or a surrounding; None where it has none."""
+        places = (self.values, self.settings, self.surroundings)
+        return next((place[key] for place in places if key in place), None)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether another seed would give the same: nothing is trained, and no example is drawn."""
+        return self.settings.get("method.trained") is False and not self.settings.get("method.shots.k")
 
     @property
     def raw(self) -> dict[str, Any]:
         """Everything as plain values: columns first, then the config."""
         values = {key: value for key, value in self.values.items() if key != "interval"}
         return values | {key: value for key, value in self.settings.items() if key not in self.values}
+
+
+def _surroundings(source: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is known of device and software, versions to major.minor, as identities have them."""
+    found = {key: _text(_dig(source, path)) for key, path in SURROUNDINGS.items()}
+    versions = ("torch", "transformers", "peft")
+    return {
+        key: ".".join(value.split(".")[:2]) if key in versions else value
+        for key, value in found.items()
+        if value is not None
+    }
 
 
 def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:

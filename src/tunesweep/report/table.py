@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tunesweep.report import factors
 from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.rows import NOT_RUN, Row, one_line
+from tunesweep.report.scores import Reader
+from tunesweep.report.seeds import merge
+from tunesweep.report.verdict import Verdict, judge
 
 RANDOM = "random"  # what `model.source` says of weights that were drawn, not read
 
@@ -17,9 +21,11 @@ class Block:
     """Rows that were measured alike, and what a reader has to know about them."""
 
     title: str
-    rows: list[Row]
+    rows: list[Row]  # one a configuration
     columns: list[Column]
     notes: list[str]
+    runs: list[Row]  # one a run
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -34,17 +40,32 @@ class Table:
 def table(
     name: str,
     rows: list[Row],
+    *,
     duplicates: int = 0,
     problems: Iterable[str] = (),
     wanted: Sequence[str] = (),
+    declared: Iterable[str] = (),
+    read: Reader = lambda _: None,
 ) -> Table:
-    """Build the report of some rows, in the order given; `wanted` are the columns of an experiment."""
+    """Build the report of some rows, in the order given.
+
+    `wanted` are the columns of an experiment, `declared` the settings that it is about; `read` gives a row's
+    scores per example, which rows are compared by.
+    """
     groups = group(rows)
     blocks = [
-        Block(title, members, columns(members, wanted), list(_notes(members)))
-        for title, members in zip(_titles(groups), groups, strict=True)
+        _block(title, runs, wanted, tuple(declared), read)
+        for title, runs in zip(_titles(groups), groups, strict=True)
     ]
     return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
+
+
+def _block(
+    title: str, runs: list[Row], wanted: Sequence[str], declared: tuple[str, ...], read: Reader
+) -> Block:
+    verdict = judge(merge(runs), read)
+    notes = [*_notes(verdict, runs), *factors.remarks(verdict.rows, declared), *_ends(runs)]
+    return Block(title, verdict.rows, columns(verdict.rows, wanted), notes, runs, verdict)
 
 
 def group(rows: list[Row]) -> list[list[Row]]:
@@ -88,11 +109,11 @@ def _title(rows: list[Row]) -> str:
     return f"{names} · {scored['metric']} on {scored['split']} · n = {scored['n']:,}{chosen}"
 
 
-def _notes(rows: list[Row]) -> Iterator[str]:
-    """Say what a reader of a block must not overlook; failures last."""
-    if any(row["low"] is not None for row in rows):
-        kind = "Wilson" if any(row["metric"] == "accuracy" for row in rows) else "normal, of the mean loss"
-        yield f"The 95 % interval ({kind}) counts the scored examples alone, not the seeds."
+def _notes(verdict: Verdict, runs: list[Row]) -> Iterator[str]:
+    """Say what a reader of a block must not overlook."""
+    rows = verdict.rows
+    yield from _intervals(rows)
+    yield from verdict.notes
     for protocol in dict.fromkeys(str(row["perplexity_of"]) for row in rows if row["perplexity_of"]):
         yield f"Perplexity: {protocol}."
     for name in dict.fromkeys(str(row["model"]) for row in rows if row["model.source"] == RANDOM):
@@ -103,6 +124,21 @@ def _notes(rows: list[Row]) -> Iterator[str]:
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _untuned(rows)
     yield from _collapsed(rows)
+
+
+def _intervals(rows: list[Row]) -> Iterator[str]:
+    """Say what the intervals of a block count."""
+    alone = [row for row in rows if row["low"] is not None and len(row.runs) < 2]
+    if alone:
+        kind = "Wilson" if any(row["metric"] == "accuracy" for row in alone) else "normal, of the mean loss"
+        which = "The 95 % interval" if len(alone) == len(rows) else "Of rows with one seed the 95 % interval"
+        yield f"{which} ({kind}) counts the scored examples alone, not the seeds."
+    if any(len(row.runs) > 1 and row["low"] is not None for row in rows):
+        yield "The 95 % interval of several seeds counts seeds and examples (crossed effects, t)."
+
+
+def _ends(rows: list[Row]) -> Iterator[str]:
+    """Say what runs warned of, which failed, and which are missing."""
     for warning, times in Counter(text for row in rows for text in dict.fromkeys(row.warnings)).items():
         yield f"{warning} ({times} of {len(rows)} rows)"
     for row in rows:

@@ -11,7 +11,7 @@ from tunesweep.errors import BadConfig, BadData
 from tunesweep.record import RunRecord
 from tunesweep.report.rows import Scope, flatten, select
 from tunesweep.serving.submission import Frame
-from tunesweep.stats import wilson
+from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 FOLD, FOLDS = "dataset.fold", "dataset.folds"

@@ -15,7 +15,7 @@ from tunesweep.data.module import Answers, DataModule
 from tunesweep.errors import BadConfig
 from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Seen, score, write
-from tunesweep.stats import wilson
+from tunesweep.stats.proportion import wilson
 from tunesweep.tasks.task import Scored, Task
 
 UNREADABLE = "(unreadable)"

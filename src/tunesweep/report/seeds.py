@@ -1,0 +1,69 @@
+"""Rows that differ in their seed alone become one: a configuration, with the runs it was carried out in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from tunesweep.report.rows import Row
+
+SEEDS = ("seed", "seeds.init", "seeds.data")  # what may differ within a configuration
+
+
+def merge(rows: list[Row]) -> list[Row]:
+    """Return one row a configuration, in the order in which they first appear.
+
+    Runs of one configuration and the same seeds differ in content, as of the files under a path: they stay
+    apart.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    times: Counter[tuple[Any, ...]] = Counter()
+    for row in rows:
+        configuration, seeds = _configuration(row), _seeds(row)
+        groups.setdefault((configuration, times[configuration, seeds]), []).append(row)
+        times[configuration, seeds] += 1
+    return [_merged(members) if len(members) > 1 else members[0] for members in groups.values()]
+
+
+def _seeds(row: Row) -> tuple[Any, ...]:
+    return tuple(row.settings.get(key) for key in SEEDS)
+
+
+def _configuration(row: Row) -> tuple[Any, ...]:
+    """Return all that makes a row comparable to itself under another seed: settings, software, device."""
+    settings = tuple(sorted((key, repr(value)) for key, value in row.settings.items() if key not in SEEDS))
+    return settings, row["label"], tuple(sorted(row.surroundings.items()))
+
+
+def _merged(runs: list[Row]) -> Row:
+    """Return the row of several runs: numbers are means over those that have them."""
+    scored = [run for run in runs if run["score"] is not None] or runs
+    values = {key: _value(key, scored) for key in scored[0].values}
+    values |= {"outcome": _outcome(runs), "name": _name(runs[0]), "interval": None, "low": None, "high": None}
+    values |= {"seeds": sum(run["score"] is not None for run in runs), "failure": None, "failure_class": None}
+    settings = {key: value for key, value in runs[0].settings.items() if key not in SEEDS}
+    warnings = tuple(dict.fromkeys(warning for run in runs for warning in run.warnings))
+    first = scored[0]
+    return replace(first, values=values, settings=settings, warnings=warnings, runs=tuple(runs))
+
+
+def _value(key: str, runs: list[Row]) -> Any:
+    """Return the mean of a number, and of anything else what the runs say, if they agree."""
+    found = [run.values[key] for run in runs if run.values.get(key) is not None]
+    if found and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
+        mean = fmean(found)
+        return round(mean) if all(isinstance(value, int) for value in found) else mean
+    return found[0] if found and all(value == found[0] for value in found) else None
+
+
+def _outcome(runs: list[Row]) -> str:
+    found = Counter(str(run["outcome"]) for run in runs)
+    return runs[0]["outcome"] if len(found) == 1 else ", ".join(f"{n} {text}" for text, n in found.items())
+
+
+def _name(run: Row) -> str:
+    """Return the name of a run without its seed."""
+    words = str(run["name"]).split(" ")
+    return " ".join(word for word in words if word.partition("=")[0] not in SEEDS)
