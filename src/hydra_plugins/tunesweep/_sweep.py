@@ -75,8 +75,27 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
     options = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
     for option in options:
         check_columns(option["columns"])  # type: ignore[index, call-overload]
+        _check_factors(option["factors"], composed)  # type: ignore[index, call-overload]
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}  # type: ignore[arg-type]
+
+
+def _check_factors(names: list[str], composed: list[DictConfig]) -> None:
+    """Refuse a name in `report.factors` that is neither a setting nor a group of any point."""
+    for name in names:
+        if not any(_has(cfg, name) for cfg in composed):
+            raise BadConfig(
+                f"report.factors: no point has {name!r}: name a setting, as train.epochs, or a group, as train"
+            )
+
+
+def _has(cfg: Any, name: str) -> bool:
+    """Whether a config has a dotted key, whatever its value."""
+    for part in name.split("."):
+        if not isinstance(cfg, DictConfig) or part not in cfg:
+            return False
+        cfg = cfg[part]
+    return True
 
 
 def _batches(plan: Plan) -> list[list[Planned]]:
