@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,8 +72,7 @@ class RunRecord:
     def from_json(cls, text: str) -> RunRecord:
         """Read a record of this version or an earlier one; unknown keys are passed over."""
         data = upgrade(json.loads(text))
-        known = {item.name for item in fields(cls)}
-        return cls(**{key: value for key, value in data.items() if key in known})
+        return cls(**{key: value for key, value in data.items() if key in cls.__dataclass_fields__})
 
 
 def unstarted(config: RunConfig, message: str, kind: str, log: str = "") -> RunRecord:

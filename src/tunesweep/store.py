@@ -32,6 +32,8 @@ SUFFIXES = {
 STATUSES = ("succeeded", "failed", "stopped")
 Mark = tuple[int, int, int]  # of a file: time of writing in ns, inode, size
 NAME = re.compile(r"[0-9A-Za-z_-]+")
+_EMPTY = RunRecord("", "", "", "", {})
+_TYPES = {item.name: type(getattr(_EMPTY, item.name)) for item in fields(_EMPTY) if item.name != "failure"}
 UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError, StorageError)  # what `parse` may raise
 
 
@@ -64,11 +66,10 @@ def _unwritable(path: Path, error: OSError) -> StorageError:
 
 def parse(run_id: str, text: str) -> RunRecord:
     """Read a record, and refuse what a table could not be made of."""
-    record, pattern = RunRecord.from_json(text), RunRecord("", "", "", "", {})
-    for item in fields(pattern):
-        expected = type(getattr(pattern, item.name))
-        if item.name != "failure" and not isinstance(getattr(record, item.name), expected):
-            raise ValueError(f"its {item.name} is not of type {expected.__name__}")
+    record = RunRecord.from_json(text)
+    for name, expected in _TYPES.items():
+        if not isinstance(getattr(record, name), expected):
+            raise ValueError(f"its {name} is not of type {expected.__name__}")
     if record.status not in STATUSES:
         raise ValueError(f"its status {record.status} is none of {', '.join(STATUSES)}")
     if record.failure is not None and not isinstance(record.failure, dict):
@@ -132,14 +133,19 @@ class Store:
             return None
 
     def records(self) -> list[RunRecord]:
-        """Return every readable record, by id; one of a later version is a problem."""
-        found = []
+        """Return every readable record, by id."""
+        return list(self.each())
+
+    def each(self) -> Iterator[RunRecord]:
+        """Yield every readable record, by id; one of a later version is a problem."""
         for name in self.names("records"):
             try:
-                found.append(self.get(name))
+                record = self.get(name)
             except NewerRecord as error:
                 self._problem(str(error))
-        return [record for record in found if record]
+                continue
+            if record:
+                yield record
 
     def put_sweep(self, sweep_id: str, data: dict[str, Any]) -> None:
         """Keep the members and frozen configs of a sweep."""

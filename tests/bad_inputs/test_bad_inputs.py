@@ -49,6 +49,7 @@ REFUSED = {
         ["encoding=pixels_rows"],
         ["dataset=reviews is made of texts", "encoding=text"],
     ),
+    "unknown factor": (["report.factors=[trian]"], ["report.factors", "'trian'", "as train.epochs"]),
     "missing file": (["dataset=files", "dataset.train=revews.csv"], ["does not exist", "reviews.csv"]),
 }
 

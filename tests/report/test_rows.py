@@ -4,7 +4,8 @@ import pytest
 from scipy.stats import binomtest
 
 from tunesweep.errors import BadConfig, StorageError
-from tunesweep.report.rows import Row, Scope, flatten, one_line, select
+from tunesweep.report.fields import flatten, one_line
+from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.where import narrow
 
 row = Row.from_record

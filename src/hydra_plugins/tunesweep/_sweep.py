@@ -72,12 +72,12 @@ def _planned(words: Words, place: Place, cfg: DictConfig) -> Planned:
 
 def _report(composed: list[DictConfig]) -> dict[str, Any]:
     """Return what an experiment's table shows; experiments that disagree have the usual one."""
-    options = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
+    options: list[Any] = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
     for option in options:
-        check_columns(option["columns"])  # type: ignore[index, call-overload]
-        _check_factors(option["factors"], composed)  # type: ignore[index, call-overload]
+        check_columns(option["columns"])
+        _check_factors(option["factors"], composed)
     agreed = all(option == options[0] for option in options)
-    return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}  # type: ignore[arg-type]
+    return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}
 
 
 def _check_factors(names: list[str], composed: list[DictConfig]) -> None:
@@ -85,7 +85,7 @@ def _check_factors(names: list[str], composed: list[DictConfig]) -> None:
     for name in names:
         if not any(_has(cfg, name) for cfg in composed):
             raise BadConfig(
-                f"report.factors: no point has {name!r}: name a setting, as train.epochs, or a group, as train"
+                f"report.factors: no point has {name!r}: name a setting, as train.epochs, or a group"
             )
 
 

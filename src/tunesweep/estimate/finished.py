@@ -9,7 +9,7 @@ from typing import Any
 from tunesweep.config import RunConfig
 from tunesweep.hardware import device_name
 from tunesweep.record import RunRecord
-from tunesweep.report.rows import flatten
+from tunesweep.report.fields import flatten
 
 # Runs alike in these read the same tokens.
 READ = ("encoding", "dataset.limit", "readout.name", "readout.prompt", "readout.chat", "model.tokenizer")

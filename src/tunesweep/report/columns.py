@@ -9,7 +9,8 @@ from typing import Any
 
 from tunesweep.errors import require
 from tunesweep.report.factors import factors, groups, header, surrounding
-from tunesweep.report.rows import Row, one_line
+from tunesweep.report.fields import one_line
+from tunesweep.report.rows import Row
 
 DASH = "–"
 

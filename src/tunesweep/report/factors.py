@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tunesweep.report.rows import Row, one_line
+from tunesweep.report.fields import one_line
+from tunesweep.report.rows import Row
 
 # Settings that say nothing beyond their neighbours: shown only where they differ among rows that are
 # otherwise alike, as `model.dtype` does when it is swept.

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError, suggest
 from tunesweep.record import RunRecord
+from tunesweep.report.fields import (
+    NUMBERS_BY_PLACE,
+    TEXTS_BY_PLACE,
+    dig,
+    flatten,
+    number,
+    one_line,
+    read,
+    surroundings,
+    text_of,
+)
 from tunesweep.report.where import narrow
 from tunesweep.search.trials import on_select
 from tunesweep.stats.proportion import wilson
@@ -25,69 +35,6 @@ class Scope:
     sweep: str | None = None
     all: bool = False
     where: tuple[str, ...] = ()
-
-
-# Column -> where a record says it.
-TEXTS = {
-    "run_id": "run_id",
-    "name": "name",
-    "status": "status",
-    "dataset": "config.dataset.name",
-    "model": "config.model.name",
-    "method": "config.method.name",
-    "executor": "runtime.executor",
-    "metric": "metrics.protocol.metric",
-    "split": "metrics.protocol.split",
-    "chosen_on": "metrics.protocol.chosen_on",
-    "memory_how": "cost.memory_how",
-    "failure_class": "failure.class",
-    "failure": "failure.message",
-    "family": "config.model.family",
-    "perplexity_of": "metrics.protocol.perplexity",
-    "predictions": "artefacts.predictions",
-}
-# What surrounds a run: where it differs, costs do not compare, and scores only with a warning.
-SURROUNDINGS = {
-    "device": "provenance.device",
-    "threads": "provenance.threads",
-    "strategy": "runtime.strategy",
-    "devices": "runtime.devices",
-    "torch": "provenance.versions.torch",
-    "transformers": "provenance.versions.transformers",
-    "peft": "provenance.versions.peft",
-}
-NUMBERS = {
-    "r": "config.lora.r",
-    "alpha": "config.lora.alpha",
-    "lr": "config.train.lr",
-    "adapter": "parameters.adapter",
-    "head": "parameters.head",
-    "trainable": "parameters.trainable",
-    "total": "parameters.total",
-    "tokens": "encoding.tokens_mean",
-    "truncated": "encoding.truncated_share",
-    "kept": "encoding.kept_pixels",
-    "minutes_per_epoch": "cost.minutes_per_epoch",
-    "minutes": "cost.minutes",
-    "tokens_per_s": "cost.tokens_per_s",
-    "memory_bytes": "cost.memory_bytes",
-    "peak_memory_bytes": "cost.peak_memory_bytes",
-    "disk_bytes": "cost.disk_bytes",
-    "predicted_memory_bytes": "cost.predicted.memory_bytes",
-    "predicted_peak_memory_bytes": "cost.predicted.peak_memory_bytes",
-    "predicted_minutes": "cost.predicted.minutes",
-    "merge_change": "integrity.merge.score_change",
-    "batch_size_change": "integrity.batch_size_change",
-}
-# Other scores of the test split, and what training on some classes alone did to these and to the others.
-SCORES = (
-    *("macro_f1", "balanced_accuracy", "log_loss", "calibration_error", "unreadable", "order_consistency"),
-    *("position_bias", "word_perplexity", "byte_perplexity", "bits_per_byte"),
-    *("bleu", "chrf", "rouge_l", "token_f1", "exact_match", "numeric_match"),
-)
-SPECIALISED = ("errors", "others", "false_positives", "errors_off", "others_off", "false_positives_off")
-NUMBERS |= {name: f"metrics.test.{name}" for name in SCORES}
-NUMBERS |= {name: f"metrics.specialisation.{name}" for name in (*SPECIALISED, "overall_off")}
 
 
 @dataclass(frozen=True)
@@ -107,8 +54,8 @@ class Row:
     def from_record(cls, record: RunRecord) -> Row:
         """Flatten a record."""
         source = vars(record)
-        texts = {key: _text(_dig(source, path)) for key, path in TEXTS.items()}
-        numbers = {key: _number(_dig(source, path)) for key, path in NUMBERS.items()}
+        texts = {key: text_of(value) for key, value in read(source, TEXTS_BY_PLACE).items()}
+        numbers = {key: number(value) for key, value in read(source, NUMBERS_BY_PLACE).items()}
         return cls(
             values=texts | numbers | _share(numbers) | _training(numbers, record) | _score(record, texts),
             settings=flatten(record.config),
@@ -116,13 +63,14 @@ class Row:
             measured=_measured(record),
             tokens=_tokens(record),
             warnings=tuple(one_line(warning) for warning in record.warnings),
-            surroundings=_surroundings(source),
+            surroundings=surroundings(source),
         )
 
     def __getitem__(self, key: str) -> Any:
         """Return a column, or else a setting of the config or a surrounding; None where it has none."""
-        places = (self.values, self.settings, self.surroundings)
-        return next((place[key] for place in places if key in place), None)
+        if key in self.values:
+            return self.values[key]
+        return self.settings[key] if key in self.settings else self.surroundings.get(key)
 
     @property
     def deterministic(self) -> bool:
@@ -134,17 +82,6 @@ class Row:
         """Everything as plain values: columns first, then the config."""
         values = {key: value for key, value in self.values.items() if key != "interval"}
         return values | {key: value for key, value in self.settings.items() if key not in self.values}
-
-
-def _surroundings(source: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is known of device and software, versions to major.minor, as identities have them."""
-    found = {key: _text(_dig(source, path)) for key, path in SURROUNDINGS.items()}
-    versions = ("torch", "transformers", "peft")
-    return {
-        key: ".".join(value.split(".")[:2]) if key in versions else value
-        for key, value in found.items()
-        if value is not None
-    }
 
 
 def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
@@ -160,22 +97,22 @@ def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
 
 def _training(numbers: Mapping[str, Any], record: RunRecord) -> dict[str, float | None]:
     """Return the minutes of training in all."""
-    epochs, minutes = _number(record.cost.get("epochs")), numbers["minutes_per_epoch"]
+    epochs, minutes = number(record.cost.get("epochs")), numbers["minutes_per_epoch"]
     return {"training_minutes": epochs * minutes if epochs and minutes is not None else None}
 
 
 def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the score that the protocol names, its interval over examples, and the score before training."""
     split, metric = texts["split"], texts["metric"]
-    score, n = (_number(_dig(record.metrics, f"{split}.{key}")) for key in (metric, "n"))
-    low, high = _interval(_dig(record.metrics, f"{split}.interval"))
+    score, n = (number(dig(record.metrics, f"{split}.{key}")) for key in (metric, "n"))
+    low, high = _interval(dig(record.metrics, f"{split}.interval"))
     if low is None and metric == "accuracy" and score is not None and n:
         low, high = wilson(round(score * n), n)
     learned = record.metrics.get("learned")
     return {
         **{"score": score, "n": n, "low": low, "high": high},
         "interval": None if low is None else (low, high),
-        "before": _number(_dig(record.metrics, f"before.{metric}")),
+        "before": number(dig(record.metrics, f"before.{metric}")),
         "learned": learned if isinstance(learned, bool) else None,
         "outcome": f"{texts['status']}, not learned" if learned is False else texts["status"],
     }
@@ -183,7 +120,7 @@ def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _interval(value: object) -> tuple[float | None, float | None]:
     """Return both ends of an interval, or neither."""
-    ends = [_number(end) for end in value] if isinstance(value, list) else []
+    ends = [number(end) for end in value] if isinstance(value, list) else []
     return (ends[0], ends[1]) if len(ends) == 2 and None not in ends else (None, None)
 
 
@@ -207,46 +144,12 @@ def _tokens(record: RunRecord) -> tuple[str, ...] | None:
     return tuple(str(part) for part in parts) if all(parts) else None
 
 
-def _dig(source: Any, path: str) -> Any:
-    """Return what lies under a dotted path, or None."""
-    for key in path.split("."):
-        source = source.get(key) if isinstance(source, Mapping) else None
-    return source
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else one_line(value)
-
-
-def _number(value: object) -> Any:
-    """Return a finite number as it is, anything else as None."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if real and math.isfinite(value) else None  # type: ignore[arg-type]
-
-
-def one_line(text: object) -> str:
-    """Return a text on one line, without what a terminal would obey."""
-    return "".join(mark for mark in " ".join(str(text).split()) if mark.isprintable())
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a nested config as dotted keys; lists become JSON, `runtime` is no setting of a point."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{name}.") if name != "runtime" else {}
-        else:
-            flat[name] = json.dumps(value) if isinstance(value, list) else value
-    return flat
-
-
 def select(store: Store, scope: Scope) -> tuple[str, list[Row], dict[str, Any]]:
     """Return the name of a scope, its rows in order, and the file of its sweep, if it is one."""
     if scope.all and scope.sweep:
         raise BadConfig(f"--all and --sweep {scope.sweep} exclude each other: give one of them")
     if scope.all:
-        rows = sorted(_rows(store, store.records()), key=_by_kind)
+        rows = sorted(_rows(store, store.each()), key=_by_kind)
         return "all", narrow(rows, scope.where), {}
     sweep_id, data = find_sweep(store, scope.sweep)
     points = data.get("points") or {}
@@ -288,7 +191,7 @@ def _absent(sweep_id: str, run_id: str, points: Mapping[str, Any]) -> RunRecord:
     """Stand in for a member that has left no record, so that it is seen to be missing."""
     point = points.get(run_id) or {}
     config = dict(point.get("config") or {})
-    if _dig(config, "runtime.point.uses_lora") is False:
+    if dig(config, "runtime.point.uses_lora") is False:
         config.pop("lora", None)
     return RunRecord(run_id, NOT_RUN, sweep_id, point.get("name", run_id), config)
 

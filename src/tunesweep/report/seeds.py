@@ -33,8 +33,9 @@ def _seeds(row: Row) -> tuple[Any, ...]:
 
 def _configuration(row: Row) -> tuple[Any, ...]:
     """Return all that makes a row comparable to itself under another seed: settings, software, device."""
-    settings = tuple(sorted((key, repr(value)) for key, value in row.settings.items() if key not in SEEDS))
-    return settings, row["label"], tuple(sorted(row.surroundings.items()))
+    keys = sorted(row.settings.keys() - SEEDS)
+    values = tuple(map(row.settings.__getitem__, keys))
+    return tuple(keys), values, row["label"], frozenset(row.surroundings.items())
 
 
 def _merged(runs: list[Row]) -> Row:

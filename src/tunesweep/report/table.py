@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from tunesweep.report import factors
 from tunesweep.report.columns import DASH, Column, columns
-from tunesweep.report.rows import NOT_RUN, Row, one_line
+from tunesweep.report.fields import one_line
+from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import Reader
 from tunesweep.report.seeds import merge
 from tunesweep.report.verdict import Verdict, judge

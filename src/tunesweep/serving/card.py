@@ -11,7 +11,7 @@ from tunesweep.build import build
 from tunesweep.config import SPLITS, RunConfig
 from tunesweep.models import sources
 from tunesweep.record import RunRecord
-from tunesweep.report.rows import flatten
+from tunesweep.report.fields import flatten
 
 
 def card(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from tunesweep.errors import BadConfig, BadData
 from tunesweep.record import RunRecord
-from tunesweep.report.rows import Scope, flatten, select
+from tunesweep.report.fields import flatten
+from tunesweep.report.rows import Scope, select
 from tunesweep.serving.submission import Frame
 from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
