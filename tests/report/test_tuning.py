@@ -23,7 +23,7 @@ NUMBERS = count()
 def trial(record):
     """A run of a method at a rate, with its scores on select and on test in thousandths."""
 
-    def made(method: str, lr: float, select: int, test: int, seed: int = 0, loss: float = 0.5, **changes):
+    def made(method: str, lr: float, select: int, test: int, seed: int = 0, *, loss: float = 0.5, **changes):
         one = record(f"x{next(NUMBERS)}", method, right=test, train__lr=lr, seed=seed, **changes)
         one.name = f"method={method} train.lr={lr:g} seed={seed}"
         one.metrics["select"] = {"accuracy": select / 1000, "loss": loss}

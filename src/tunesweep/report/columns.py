@@ -159,7 +159,7 @@ def columns(rows: list[Row], wanted: Sequence[str] = (), tuned: Sequence[str] = 
     """Return the columns of a block, and every setting in which its rows differ.
 
     An experiment names its own by `wanted`, in their order; scores that no row of the block has are left out,
-    and how each row ended is always said. Settings that were tuned are shown whether rows differ in them or not.
+    and how each row ended is always said. Settings that were tuned (`tuned`) always are too.
     """
     metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
     score = Column("score", metric, score_text, metric.replace("_", "_\n"))

@@ -46,7 +46,13 @@ def _merged(runs: list[Row]) -> Row:
     """Return the row of several runs: numbers are means over those that have them."""
     scored = [run for run in runs if run["score"] is not None] or runs
     values = {key: _value(key, scored) for key in scored[0].values}
-    values |= {"outcome": _outcome(runs), "name": name_without(runs[0]), "interval": None, "low": None, "high": None}
+    values |= {
+        "outcome": _outcome(runs),
+        "name": name_without(runs[0]),
+        "interval": None,
+        "low": None,
+        "high": None,
+    }
     values |= {"seeds": sum(run["score"] is not None for run in runs), "failure": None, "failure_class": None}
     settings = {key: value for key, value in runs[0].settings.items() if key not in SEEDS}
     warnings = tuple(dict.fromkeys(warning for run in runs for warning in run.warnings))

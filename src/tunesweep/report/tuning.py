@@ -30,7 +30,7 @@ def check_tuning(names: Sequence[str]) -> None:
     for name in names:
         if name.split(".")[0] in ("seed", "seeds"):
             raise BadConfig(
-                f"report.tuning: {name!r} cannot be tuned, as the best seed is luck: name a setting, as train.lr"
+                f"report.tuning: {name!r} is not tuned, as the best seed is luck: name a setting, as train.lr"
             )
 
 
@@ -42,8 +42,8 @@ def tuned_settings(row: Row, names: Sequence[str]) -> list[str]:
 def tune(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[Row], list[Trials]]:
     """Return one row for all that differ in tuned settings alone, and what each was chosen among.
 
-    Chosen is by the mean over seeds of what the task is watched by on select, then by the loss there; of equal
-    ones the first. Rows that have test scores but none on select stay apart: nothing could choose among them.
+    Chosen is by the mean over seeds of what the task is watched by on select, then by the loss there; of
+    equal ones the first. Rows with test scores but none on select stay apart: nothing chooses among them.
     """
     if not names:
         return list(rows), []
@@ -74,7 +74,9 @@ def varied(trials: Iterable[Trials], names: Sequence[str]) -> list[str]:
 
 def with_select(run: Row) -> Row:
     """Return a run that says how it did on select, for the files that list all runs."""
-    return run if run.selected is None else replace(run, values=run.values | {"on_select": run.selected.shown})
+    return (
+        run if run.selected is None else replace(run, values=run.values | {"on_select": run.selected.shown})
+    )
 
 
 def choose(scores: Sequence[Selected | None]) -> int | None:
@@ -154,7 +156,10 @@ def curve_table(trials: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
         for name, curve in curves
         if curve
     ]
-    return [f"expected {trials[0].metric} after", *(f"{n} trials" if n > 1 else "1 trial" for n in shown)], lines
+    return [
+        f"expected {trials[0].metric} after",
+        *(f"{n} trials" if n > 1 else "1 trial" for n in shown),
+    ], lines
 
 
 def remarks(rows: Sequence[Row], trials: Sequence[Trials], names: Sequence[str]) -> Iterator[str]:

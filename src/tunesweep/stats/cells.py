@@ -79,6 +79,11 @@ class Cell:
         """Variance of the mean by the rest."""
         return 0.0 if self.fixed else self.rest / (self.seeds * self.examples)
 
+    @property
+    def alone(self) -> float:
+        """Standard error of the mean by its seeds, the rest not among them."""
+        return sqrt(max(self.from_seeds - self.from_rest, 0.0))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -159,14 +164,14 @@ def drawn_means(cells: Sequence[Cell], draws: int = DRAWS) -> tuple[Array, Array
     shared = rng.multivariate_normal(means, covariance, draws, method="eigh").T
     seeds = np.zeros_like(shared)
     for place, cell in enumerate(cells):
-        alone = sqrt(max(cell.from_seeds - cell.from_rest, 0.0))
-        if alone:
-            seeds[place] = alone * rng.standard_t(cell.seeds - 1, draws)
+        if cell.alone:
+            seeds[place] = cell.alone * rng.standard_t(cell.seeds - 1, draws)
     return shared, seeds
 
 
 def best_probability(cells: Sequence[Cell], higher: bool = True, draws: int = DRAWS) -> list[float]:
     """Return for each cell the probability that its true mean is the best of them (`drawn_means`)."""
-    drawn = sum(drawn_means(cells, draws))
+    shared, alone = drawn_means(cells, draws)
+    drawn = shared + alone
     winners = (drawn if higher else -drawn).argmax(axis=0)
     return [float(share) for share in np.bincount(winners, minlength=len(cells)) / draws]
