@@ -1,21 +1,28 @@
-"""Write the table of docs/recommend.md: how often advice is right that is given with some probability.
+"""Write what docs/recommend.md shows: advice on a drawn store, and how often advice is as right as it says.
 
     python docs/make_recommend.py
 
-Stores are drawn, not trained, as in docs/make_statistics.py: five rows whose true means and costs are drawn too.
+Stores are drawn, not trained, as in docs/make_statistics.py: five rows with drawn means and costs.
 Each is asked for advice, as `tunesweep recommend` asks, and the true means say whether it is right.
 """
 
 from __future__ import annotations
 
-import re
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from drawn_store import fill
 from make_statistics import ROWS, cell, examples
 
-from tunesweep.report.render import markdown_table
+from tunesweep.report.reasons import sentences
+from tunesweep.report.recommend import Wish, recommend
+from tunesweep.report.render import build, markdown_table
+from tunesweep.report.rows import Scope
+from tunesweep.report.tuning import curve_table
 from tunesweep.stats.advice import Advice, Known, Terms, advise
+from tunesweep.store import Store
 
 PAGE = Path(__file__).parent / "recommend.md"
 STORES, DRAWS = 500, 4000
@@ -46,14 +53,15 @@ def given(seeds: int, spread: float, times: int = STORES) -> list[Given]:
 
 
 def calibration(advices: list[Given]) -> list[tuple[str, int, float, float]]:
-    """Return for each bin of stated probability: how many there are, the mean stated, the share that is right."""
+    """Return for each bin of stated probability its number, the mean stated, and the share that is right."""
     lines = []
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in pairwise(BINS):
         last = high == BINS[-1]
-        inside = [each for each in advices if low <= each[0].probability < high or (last and each[0].probability == 1)]
+        found = [(advice.probability, right) for advice, right in advices]
+        inside = [(p, right) for p, right in found if low <= p < high or (last and p == high)]
         if inside:
-            stated = float(np.mean([advice.probability for advice, _ in inside]))
-            lines.append((f"{low:g} to {high:g}", len(inside), stated, float(np.mean([right for _, right in inside]))))
+            stated, right = np.mean(inside, axis=0)
+            lines.append((f"{low:g} to {high:g}", len(inside), float(stated), float(right)))
     return lines
 
 
@@ -73,12 +81,25 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
+def example() -> str:
+    """Return what a drawn store is told, and the curves of its tuned rate."""
+    with TemporaryDirectory() as folder:
+        drawn = fill(Store(Path(folder)))
+        (block,) = build(drawn, Scope()).blocks
+        (found,) = recommend(drawn, Scope(), Wish())
+    header, lines = curve_table(block.trials)
+    text = "\n".join([block.title, *(f"  {line}" for line in sentences(found))])
+    return f"```text\n{text}\n```\n\n{markdown_table(header, lines, text=1)}"
+
+
+def between(text: str, name: str, new: str) -> str:
+    """Return a page with what lies between two marks written anew."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, after = text.partition(begin)[0], text.partition(end)[2]
+    return f"{before}{begin}\n{new}\n{end}{after}"
+
+
 if __name__ == "__main__":
-    marks = "<!-- calibration: begin -->", "<!-- calibration: end -->"
-    page = PAGE.read_text(encoding="utf-8")
-    pattern = f"({re.escape(marks[0])}).*({re.escape(marks[1])})"
-    new = tables()
-    PAGE.write_text(
-        re.sub(pattern, lambda found: f"{found[1]}\n{new}\n{found[2]}", page, flags=re.DOTALL), encoding="utf-8"
-    )
+    page = between(PAGE.read_text(encoding="utf-8"), "example", example())
+    PAGE.write_text(between(page, "calibration", tables()), encoding="utf-8")
     print(f"written: {PAGE}")

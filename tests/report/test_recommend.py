@@ -182,7 +182,10 @@ def test_costs_that_do_not_compare_are_named(three):
 
 
 def test_rows_are_called_what_tells_them_apart(record):
-    rows = [Row.from_record(record(run, method)) for run, method in zip("abc", ("lora", "lora", "full"), strict=True)]
+    rows = [
+        Row.from_record(record(run, method))
+        for run, method in zip("abc", ("lora", "lora", "full"), strict=True)
+    ]
     assert names(rows) == ["lora r=8 (a)", "lora r=8 (b)", "full r=8"]
     rows[0].values["label"], rows[1].values["label"] = "first", "second"
     assert names(rows)[:2] == ["first", "second"]

@@ -65,7 +65,12 @@ MEANS = np.array([[0.80], [0.79], [0.70]]).repeat(10, axis=1)
 
 @pytest.mark.parametrize(
     ("order", "epsilon", "place", "decided"),
-    [((2, 1, 0), 0.02, 1, True), ((2, 1, 0), 0.2, 2, True), ((0, 1, 2), 0.2, 0, True), ((2, 1), 0.0, 2, False)],
+    [
+        ((2, 1, 0), 0.02, 1, True),
+        ((2, 1, 0), 0.2, 2, True),
+        ((0, 1, 2), 0.2, 0, True),
+        ((2, 1), 0.0, 2, False),
+    ],
 )
 def test_the_cheapest_that_reaches_the_probability_is_advised(order, epsilon, place, decided):
     found = advise(MEANS, Terms(order, epsilon, 0.9))
