@@ -118,6 +118,15 @@ def test_data_that_cannot_decide_say_so_and_what_would(shelf):
     assert found.addition.seed
 
 
+def test_where_no_single_run_decides_the_least_known_contender_is_named(shelf):
+    shelf.add("full", [0.70, 0.84, 0.98], minutes=9.0)
+    shelf.add("lora", [0.80, 0.84, 0.88], minutes=3.0)
+    found = shelf.ask(epsilon=0.0001, probability=0.999)
+    assert not found.advice.decided
+    assert found.names[found.addition.place] == "method=full"
+    assert "seeds of method=full, of which least is known" in sentences(found)[-1]
+
+
 def test_single_seeds_are_advice_on_these_runs(shelf):
     shelf.add("full", [0.85], minutes=9.0)
     shelf.add("lora", [0.85], minutes=3.0)

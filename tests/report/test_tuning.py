@@ -90,6 +90,35 @@ def block_records(trial):
     return trial("lora", 1e-4, 800, 790), trial("lora", 1e-3, 850, 780, train__epochs=3)
 
 
+def test_a_tuned_rank_brings_along_what_follows_from_it(trial):
+    ranks = [trial("lora", 1e-3, 800 + r, 700, r=r) for r in (4, 8, 16)]
+    for tuned in (["lora.r"], ["lora"]):
+        (row,) = build(ranks, tuned=tuned).rows
+        assert (row["r"], row["alpha"], row["trials"]) == (16, 32, 3)
+    other = trial("lora", 1e-3, 900, 700, r=4)
+    other.config["lora"]["alpha"] = 4
+    assert [row["trials"] for row in build([*ranks, other], tuned=["lora.r"]).rows] == [3, 1]
+    assert [row["trials"] for row in build([*ranks, other], tuned=["lora"]).rows] == [4]
+    chosen = trial("lora", 1e-3, 900, 700, r=4)
+    chosen.config["method"]["peft"]["use_dora"] = True
+    for one in ranks:
+        one.config["method"]["peft"]["use_dora"] = False
+    assert [row["trials"] for row in build([*ranks, chosen], tuned=["lora.r"]).rows] == [3, 1]
+
+
+def test_the_curve_of_perplexities_goes_by_their_losses(written):
+    records = []
+    for lr, loss, perplexities in ((1e-4, 2.5, (8.0, 18.0)), (1e-3, 2.1, (4.0, 9.0))):
+        for seed, perplexity in enumerate(perplexities):
+            one = written(f"p{lr}{seed}", "text", "token", train__lr=lr, seed=seed)
+            one.metrics |= {"select": {"loss": loss}}
+            one.metrics["test"]["perplexity"] = perplexity
+            records.append(one)
+    _, (trials,) = tune(merge([Row.from_record(one) for one in records]), ["train.lr"])
+    # Geometric means: 12 and 6 over seeds, and of both 72 ** 0.5 after one trial.
+    assert expected_curve(trials) == pytest.approx([72**0.5, 6.0])
+
+
 def test_what_was_tuned_is_a_column_and_no_undeclared_difference(trial):
     records = [
         trial(method, 1e-3, 800 + epochs * up, 700, train__epochs=epochs)

@@ -94,7 +94,7 @@ def test_a_further_seed_is_worth_what_drawing_one_shows():
         truth = 0.8 + 0.02 / np.sqrt(10) * rng.standard_t(9)
         more = [*rows[0], truth + 0.02 * rng.normal()]
         after = advise(Known.of(same_examples(more, *rows[1:]), draws=4000).means, terms)
-        changed += (after.place, after.decided) != (before.place, before.decided)
+        changed += after.taken != before.taken
     assert worth[0] == pytest.approx(changed / 200, abs=0.1)
     assert 0.05 < worth[0] < 0.95
     assert worth[2] == 0  # far behind: no seed brings it back

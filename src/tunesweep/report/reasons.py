@@ -7,10 +7,9 @@ from typing import Any
 
 from tunesweep.report.columns import count, score_text, significant, size
 from tunesweep.report.factors import costs
-from tunesweep.report.recommend import MEASURES, Recommendation, few_seeds
+from tunesweep.report.recommend import HARDLY, MEASURES, Recommendation, few_seeds, lacks_seeds
 from tunesweep.stats.cells import FEWEST
 
-HARDLY = 0.01  # a probability below which a further run is not worth a word
 LISTED = 5  # rows named in a sentence
 
 
@@ -127,20 +126,28 @@ def _cost(found: Recommendation) -> str:
 
 def _next(found: Recommendation) -> Iterator[str]:
     """Say which run is most worth adding."""
-    found_ = found.addition
+    extra = found.addition
     if few_seeds(found):
         assert found.advice is not None
-        ranked = sorted(zip(found.advice.chances, found.fitting, strict=True), key=lambda each: -each[0])
-        named = " and ".join(found.names[place] for _, place in ranked[:2])
+        chances = zip(found.advice.chances, found.fitting, strict=True)
+        few = [(chance, place) for chance, place in chances if lacks_seeds(found.block.rows[place])]
+        named = " and ".join(found.names[place] for _, place in sorted(few, reverse=True)[:2])
         yield f"Most worth adding: seeds of {named}, up to {FEWEST} each."
-    elif found_ is None:
+    elif extra is None:
         return
-    elif found_.chance < HARDLY:
+    elif extra.chance < HARDLY and extra.seed and not _decided(found):
+        name = found.names[extra.place]
+        yield f"Most worth adding: seeds of {name}, of which least is known; one alone hardly decides it."
+    elif extra.chance < HARDLY:
         yield "No single run is likely to change this (each by less than 1 %)."
     else:
-        what = "one more seed of" if found_.seed else "a result of"
-        changes = f"it would change this with probability {_share(found_.chance)}"
-        yield f"Most worth adding: {what} {found.names[found_.place]}; {changes}."
+        what = "one more seed of" if extra.seed else "a result of"
+        changes = f"it would change this with probability {_share(extra.chance)}"
+        yield f"Most worth adding: {what} {found.names[extra.place]}; {changes}."
+
+
+def _decided(found: Recommendation) -> bool:
+    return found.advice is not None and found.advice.decided
 
 
 def _figures(found: Recommendation, place: int) -> str:
@@ -183,7 +190,7 @@ def facts(found: Recommendation) -> dict[str, Any]:
     return {
         "block": found.block.title,
         "question": "methods" if found.methods else "runs",
-        "decided": found.advice is not None and found.advice.decided,
+        "decided": _decided(found),
         "row": advised,
         "probability": None if found.advice is None else found.advice.probability,
         "asked": {"epsilon": found.wish.epsilon, "probability": found.wish.probability}

@@ -29,6 +29,9 @@ MEASURES = {
     "trainable": ("trainable", ""),
 }
 
+HARDLY = 0.01  # a probability below which a further run is not worth a word
+MAY = 0.05  # and one from which on a row may be the one to take
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -138,10 +141,13 @@ def _advised(found: Recommendation, cells: Mapping[int, Cell], fitting: Sequence
     known = Known.of(fitting, scale.higher)
     given = advice.advise(known.means, terms)
     additions = [*_seeds(found, known, terms), *_rows(found, cells, known, given, epsilon)]
+    best = max(additions, key=lambda each: each.chance, default=None)
+    if not given.decided and best is not None and best.chance < HARDLY:
+        best = _widest(found, known, given)
     return replace(
         found,
         advice=given,
-        addition=max(additions, key=lambda each: each.chance, default=None),
+        addition=best,
         seeds=None if given.decided else advice.seeds_to_decide(known, terms),
         examples=None if given.decided else advice.examples_to_decide(known, terms),
     )
@@ -151,6 +157,13 @@ def _seeds(found: Recommendation, known: Known, terms: Terms) -> Iterator[Additi
     if len(found.fitting) > 1:
         for place, chance in zip(found.fitting, advice.worth_of_seeds(known, terms), strict=True):
             yield Addition(place, seed=True, chance=chance)
+
+
+def _widest(found: Recommendation, known: Known, given: Advice) -> Addition | None:
+    """Where no single run decides: a seed of the row, of those that may be it, of which least is known."""
+    may = [place for place, chance in enumerate(given.chances) if chance >= MAY and known.cells[place].alone]
+    widest = max(may, key=lambda place: known.cells[place].alone, default=None)
+    return None if widest is None else Addition(found.fitting[widest], seed=True, chance=0.0)
 
 
 def _rows(
@@ -207,4 +220,9 @@ def names(rows: Sequence[Row]) -> list[str]:
 def few_seeds(found: Recommendation) -> bool:
     """Whether the advice is of these runs for want of seeds."""
     rows = [found.block.rows[place] for place in found.fitting]
-    return not found.methods and any(not row.deterministic and (row["seeds"] or 1) < FEWEST for row in rows)
+    return not found.methods and any(map(lacks_seeds, rows))
+
+
+def lacks_seeds(row: Row) -> bool:
+    """Whether a row has fewer seeds than a statement on its method takes."""
+    return not row.deterministic and (row["seeds"] or 1) < FEWEST

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -47,12 +48,9 @@ def tune(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[Row], list[Tri
     """
     if not names:
         return list(rows), []
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(configuration(row, tuned_settings(row, names)), []).append(row)
     found: list[Row] = []
     trials: list[Trials] = []
-    for members in groups.values():
+    for members in _groups(rows, names):
         place = choose([on_select(row) for row in members])
         if place is None and any(row["score"] is not None for row in members):
             found += members
@@ -60,6 +58,52 @@ def tune(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[Row], list[Tri
         trials.append(_trials(members, names))
         found.append(_chosen(members, place))
     return found, trials
+
+
+def _groups(rows: Sequence[Row], names: Sequence[str]) -> Iterator[list[Row]]:
+    """Put rows together that differ in tuned settings alone, and in what follows from these.
+
+    What seems to follow, but has two values where all that is tuned is the same, was chosen as well.
+    """
+
+    def apart(row: Row) -> list[str]:
+        return [*tuned_settings(row, names), *_followers(row, names)]
+
+    for members in _alike(rows, apart):
+        same: dict[str, list[Row]] = {}
+        for row in members:
+            same.setdefault(_values(row, tuned_settings(row, names)), []).append(row)
+        chosen = {
+            key
+            for some in same.values()
+            for key in _followers(some[0], names)
+            if len({_values(row, [key]) for row in some}) > 1
+        }
+        yield from _alike(members, partial(_without, apart=apart, chosen=chosen))
+
+
+def _without(row: Row, apart: Callable[[Row], list[str]], chosen: set[str]) -> list[str]:
+    return [key for key in apart(row) if key not in chosen]
+
+
+def _alike(rows: Sequence[Row], apart: Callable[[Row], list[str]]) -> Iterable[list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(configuration(row, apart(row)), []).append(row)
+    return groups.values()
+
+
+def _followers(row: Row, names: Sequence[str]) -> list[str]:
+    """Return what follows from a tuned rank: a method's `peft`, and alpha where it is twice the rank."""
+    tuned = [key for key in tuned_settings(row, names) if key.startswith("lora.")]
+    if not tuned:
+        return []
+    twice = "lora.r" in tuned and row.settings.get("lora.alpha") == 2 * row.settings["lora.r"]
+    return [key for key in row.settings if key.startswith("method.peft.") or (twice and key == "lora.alpha")]
+
+
+def _values(row: Row, keys: Sequence[str]) -> str:
+    return repr([(key, row.settings.get(key)) for key in keys])
 
 
 def varied(trials: Iterable[Trials], names: Sequence[str]) -> list[str]:

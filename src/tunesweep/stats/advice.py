@@ -82,6 +82,11 @@ class Advice:
     chances: tuple[float, ...]  # of each row, to lie within epsilon of the best
 
     @property
+    def taken(self) -> int | None:
+        """The row to take; None where the data cannot decide."""
+        return self.place if self.decided else None
+
+    @property
     def probability(self) -> float:
         """Probability of the row to take."""
         return self.chances[self.place]
@@ -105,8 +110,8 @@ def worth_of_seeds(known: Known, terms: Terms) -> list[float]:
 
     An outcome is drawn from what is known: the row's true mean, and a seed about it. It moves the row's mean
     by a (k+1)-th of its surprise and narrows its variance to k/(k+1), as k seeds become k+1; the spread from
-    seed to seed is taken to stay. Then the advice is asked again: it changes with another row, and
-    where it is decided and was not, or the other way round.
+    seed to seed is taken to stay. Then the advice is asked again: it changes where another row is taken, or
+    one where none was, or the other way round.
     A row whose seeds cannot matter, since they do not differ or are none, gets nought.
     """
     few = known.first(FEWER)
@@ -126,7 +131,7 @@ def _worth(known: Known, place: int, before: Advice, terms: Terms) -> float:
     for shift in seeds / (cell.seeds + 1):
         means[place] = narrow + shift
         after = advise(means, terms)
-        changed += (after.place, after.decided) != (before.place, before.decided)
+        changed += after.taken != before.taken
     return changed / len(truths)
 
 
