@@ -137,8 +137,9 @@ def test_what_was_tuned_is_a_column_and_no_undeclared_difference(trial):
 def test_unequal_budgets_are_warned_of(trial, record):
     records = [trial("lora", 1e-4, 800, 790), trial("lora", 1e-3, 850, 780), trial("full", 1e-5, 700, 710)]
     records.append(record("z", "zero_shot", None, right=500))
-    records[-1].config["method"]["trained"] = False
+    records[-1].config["method"] |= {"trained": False, "shots": {"k": 4}}  # examples to draw, no rate to tune
     block = build(records)
+    assert not any("no score on select" in note for note in block.notes)
     assert any("Warning: rows were tuned with 1 to 2 trials" in note for note in block.notes)
     assert block.rows[-1]["trials"] is None
     seeded = build([trial("lora", 1e-4, 800, 790), *(trial("lora", 1e-3, 850, 780, s) for s in range(3))])

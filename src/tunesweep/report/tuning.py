@@ -106,6 +106,10 @@ def _values(row: Row, keys: Sequence[str]) -> str:
     return repr([(key, row.settings.get(key)) for key in keys])
 
 
+def _trains(row: Row) -> bool:
+    return row.settings.get("method.trained") is not False
+
+
 def varied(trials: Iterable[Trials], names: Sequence[str]) -> list[str]:
     """Return the tuned settings in which the trials of some row differ."""
     found: dict[str, None] = {}
@@ -154,7 +158,7 @@ def _trials(members: Sequence[Row], names: Sequence[str]) -> Trials:
 def _chosen(members: Sequence[Row], place: int | None) -> Row:
     """Return the chosen row, which says among how many it was; of none that has a score, the first."""
     row = members[place or 0]
-    if row.deterministic and len(members) == 1:  # nothing is trained, so nothing was tuned
+    if not _trains(row) and len(members) == 1:  # so nothing was tuned
         return row
     tried = sum(member["status"] != NOT_RUN for member in members)
     selected = on_select(row)
@@ -229,5 +233,5 @@ def remarks(rows: Sequence[Row], trials: Sequence[Trials], names: Sequence[str])
                 f"Warning: the trials of {each.name} have {min(seeds)} to {max(seeds)} seeds: "
                 "the best of fewer seeds is more often luck."
             )
-    if apart := sum(row["trials"] is None and not row.deterministic for row in rows):
+    if apart := sum(row["trials"] is None and _trains(row) for row in rows):
         yield f"{apart} rows have no score on select and are not chosen among: they stand apart."
