@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tunesweep.commands import care
+from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
@@ -218,6 +219,7 @@ def methods(
 app.command()(care.gc)
 app.command("import")(care.import_)
 app.command()(care.extend)
+app.command()(recommend)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -16,6 +16,7 @@ from tunesweep.report.columns import DASH, Column
 from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
+from tunesweep.report.tuning import curve_table
 from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
 
@@ -51,6 +52,7 @@ def build(store: Store, scope: Scope) -> Table:
         duplicates=int(sweep.get("duplicates") or 0),
         problems=store.problems,
         wanted=options.get("columns") or (),
+        tuned=options.get("tuning") or (),
         declared=[*(options.get("factors") or ()), *_swept(sweep.get("command") or ())],
         read=reader(store),
     )
@@ -124,7 +126,9 @@ def _section(block: Block) -> str:
     frame = _frame(block, _markdown_text)
     # Numbers are formatted already: tabulate would make 1.10 of "1.100".
     text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes))
+    header, lines = curve_table(block.trials)
+    curves = markdown_table(header, lines, text=1) if lines else ""
+    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes), curves)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -176,8 +180,25 @@ def show(result: Table, console: Console) -> None:
             _grid(block.rows, part, console, numbered=len(parts) > 1)
         for note in block.notes:
             _print(console, f"* {note}")
+        _curves(block, console)
     for note in result.notes:
         _print(console, f"* {note}")
+
+
+def _curves(block: Block, console: Console) -> None:
+    """Print what is expected of fewer trials, where something was tuned."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    header, lines = curve_table(block.trials)
+    if lines:
+        grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for place, name in enumerate(header):
+            grid.add_column(name, justify="right" if place else "left")
+        for line in lines:
+            grid.add_row(*map(Text, line))
+        console.print(grid)
 
 
 def _print(console: Console, text: str, style: str | None = None) -> None:
