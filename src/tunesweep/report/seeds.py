@@ -63,9 +63,9 @@ def _merged(runs: list[Row]) -> Row:
 def _value(key: str, runs: list[Row]) -> Any:
     """Return the mean of a number, and of anything else what the runs say, if they agree."""
     found = [run.values[key] for run in runs if run.values.get(key) is not None]
-    if found and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
-        mean = fmean(found)
-        return round(mean) if all(isinstance(value, int) for value in found) else mean
+    kinds = {type(value) for value in found}
+    if found and kinds <= {int, float}:
+        return round(fmean(found)) if kinds == {int} else fmean(found)
     return found[0] if found and all(value == found[0] for value in found) else None
 
 
