@@ -60,4 +60,4 @@ def log_ticks(low: float, high: float, wanted: int = 6) -> list[float]:
         if len(found) <= wanted + 2:
             break
     every = math.ceil(len(found) / (wanted + 2))
-    return found[::every] if len(found) > 1 else ticks(low, high, wanted)
+    return found[::every] if len(found) > 2 else ticks(low, high, wanted)
