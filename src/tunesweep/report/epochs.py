@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tunesweep.report.columns import significant
-from tunesweep.report.fields import number
+from tunesweep.report.fields import dig, number
 from tunesweep.report.rows import Row
 from tunesweep.report.series import (
     MOST,
@@ -59,7 +59,7 @@ def _by_epoch(row: Row, records: Records, key: str) -> tuple[Point, ...]:
     for run in row.runs or (row,):
         record = records.get(run["run_id"])
         for entry in record.history if record else ():
-            epoch, value = number(entry.get("epoch")), number(entry.get(key))
+            epoch, value = number(dig(entry, "epoch")), number(dig(entry, key))
             if epoch is not None and value is not None:
                 found.setdefault(epoch, []).append(value)
     several = len(row.runs) > 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesweep.record import RunRecord
-from tunesweep.report.fields import dig, flatten, one_line
+from tunesweep.report.fields import dig, flatten, number, one_line
 from tunesweep.report.rows import Row
 from tunesweep.report.series import Records, name_of, without_common
 
@@ -61,7 +61,9 @@ def classes(rows: list[Row], records: Records) -> list[dict[str, Any]]:
 
 
 def _square(matrix: Any, labels: list[Any]) -> bool:
-    return isinstance(matrix, list) and len(matrix) == len(labels) > 0 and len(matrix[0]) == len(labels)
+    if not isinstance(matrix, list) or not len(matrix) == len(labels) > 0:
+        return False
+    return all(isinstance(counts, list) and len(counts) == len(labels) for counts in matrix)
 
 
 def _sum(matrices: list[list[list[int]]]) -> list[list[int]]:
@@ -71,11 +73,12 @@ def _sum(matrices: list[list[list[int]]]) -> list[list[int]]:
 
 def _means(scores: list[dict[str, Any]], labels: list[str]) -> list[list[float | None]]:
     """Return [class, precision recall F1 examples], means over runs; unknown ones are None."""
-    return [[_mean([dig(each, label) or {} for each in scores], kind) for kind in KINDS] for label in labels]
+    # Not by `dig`: a label may hold a dot.
+    return [[_mean([each.get(label) for each in scores], kind) for kind in KINDS] for label in labels]
 
 
-def _mean(scores: list[dict[str, Any]], kind: str) -> float | None:
-    known = [float(each[kind]) for each in scores if each.get(kind) is not None]
+def _mean(scores: list[Any], kind: str) -> float | None:
+    known = [value for each in scores if (value := number(dig(each, kind))) is not None]
     return round(sum(known) / len(known), 4) if known else None
 
 

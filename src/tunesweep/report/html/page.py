@@ -39,7 +39,7 @@ class Cell:
     """A cell of the table: its text, and what it is sorted by."""
 
     text: str
-    key: str
+    key: str | None  # the number behind the text
     numeric: bool
     absent: bool
 
@@ -225,7 +225,7 @@ def _cell(column: Column, row: Row) -> Cell:
     value, text = row[column.key], column.cell(row)
     first = value[0] if isinstance(value, tuple) else value
     number = isinstance(first, int | float) and not isinstance(first, bool)
-    return Cell(text, repr(first) if number else text, column.numeric, text == DASH)
+    return Cell(text, repr(first) if number else None, column.numeric, text == DASH)
 
 
 def _run(store: Store, run: Row) -> Run:
