@@ -23,9 +23,15 @@ PAGE = r"""\documentclass{article}
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex is installed")
-def test_the_tables_compile(store, tmp_path):
-    fill(store, 40, examples=50, odd_name="a_b %$#{}~^\\ & <b>é– ")
-    (tmp_path / "report.tex").write_text(render.latex(render.build(store, Scope())))
+def test_the_tables_compile_with_any_name(store, tmp_path):
+    fill(store, 60, examples=50)
+    for run in ("0" * 16, f"{3:016x}"):
+        record = store.get(run)
+        record.config["model"]["name"] = r"a_b %$#{}~^\ & <é> – \end{tabular}"
+        store.put(record)
+    text = render.latex(render.build(store, Scope(all=True)))
+    assert text.count(r"\begin{tabular}") == 3
+    (tmp_path / "report.tex").write_text(text)
     (tmp_path / "page.tex").write_text(PAGE)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -47,7 +47,7 @@ def curves(rows: list[Row], records: Records, methods: Sequence[str]) -> Iterato
             places = [x for x, _ in drawn]
             doubling = key != "alpha" and len(set(places)) > 2 and min(places) > 0  # as 4, 8, 16 are
             found = Axis(axis, log=doubling or is_log(places))
-            yield Picture(key, title, found, score_axis(rows), lines, notes=notes)
+            yield Picture(key, title, found, score_axis(rows), lines, notes=notes, dodged=True)
     yield from _encodings(rows, methods)
 
 
@@ -61,7 +61,8 @@ def _encodings(rows: list[Row], methods: Sequence[str]) -> Iterator[Picture]:
     lines = _lines(drawn, ("encoding.name",), methods, _kept)
     axis = Axis("encoding", names=names)
     notes = _left_out(lines)
-    yield Picture("encoding", "Encodings", axis, score_axis(rows), lines[:MOST], joined=False, notes=notes)
+    y, shown = score_axis(rows), lines[:MOST]
+    yield Picture("encoding", "Encodings", axis, y, shown, joined=False, notes=notes, dodged=True)
 
 
 def _kept(row: Row) -> str:

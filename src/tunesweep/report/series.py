@@ -69,6 +69,7 @@ class Picture:
     joined: bool = True
     front: tuple[Point, ...] = ()
     notes: tuple[str, ...] = ()
+    dodged: bool = False  # neighbouring lines stand a little apart, so that no bar hides another
 
 
 def name_of(row: Row) -> str:

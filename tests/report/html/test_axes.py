@@ -39,7 +39,8 @@ def test_ticks_are_round():
     assert ticks(0.561, 0.967, 6) == [0.6, 0.7, 0.8, 0.9]
     assert ticks(0, 10, 5) == [0, 2, 4, 6, 8, 10]
     assert log_ticks(3, 4000) == [3, 10, 30, 100, 300, 1000, 3000]
-    assert log_ticks(90, 1100) == [100, 200, 500, 1000]
+    assert log_ticks(90, 1100) == [100, 200, 300, 500, 1000]
+    assert log_ticks(5.1, 7.2) == ticks(5.1, 7.2)
 
 
 def test_a_logarithmic_axis_is_one():

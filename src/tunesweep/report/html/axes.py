@@ -52,12 +52,12 @@ def ticks(low: float, high: float, wanted: int = 6) -> list[float]:
 
 
 def log_ticks(low: float, high: float, wanted: int = 6) -> list[float]:
-    """Return powers of ten, with 2 and 5 times them, or 3, where there is room; else evenly spaced ones."""
+    """Return powers of ten and some multiples of them, as many as have room; else evenly spaced values."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for parts in ((1, 2, 5), (1, 3), (1,)):
+    for parts in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         found = [part * 10.0**power for power in range(first, last + 1) for part in parts]
         found = [value for value in found if low <= value <= high]
         if len(found) <= wanted + 2:
             break
     every = math.ceil(len(found) / (wanted + 2))
-    return found[::every] if len(found) > 2 else ticks(low, high, wanted)
+    return found[::every] if len(found) > 1 else ticks(low, high, wanted)

@@ -108,13 +108,13 @@
   const head = (table, caption, names) => {
     table.append(make("caption", caption));
     const line = table.createTHead().insertRow();
-    for (const name of names) line.append(make("th", name, { scope: "col" }));
+    names.forEach((name, place) => line.append(make("th", name, { scope: "col", class: place ? "n" : "" })));
     return table.createTBody();
   };
   const matrix = (each) => {
     const table = make("table");
-    const runs = each.runs > 1 ? `, summed over ${each.runs} runs` : "";
-    const body = head(table, `Confusion: rows are labels, columns predictions${runs}`, ["label", ...each.labels]);
+    const runs = each.runs > 1 ? `, sum of ${each.runs} runs` : "";
+    const body = head(table, `Confusion${runs}`, ["label ↓ answer →", ...each.labels]);
     each.confusion.forEach((counts, i) => {
       const line = body.insertRow(), sum = counts.reduce((a, b) => a + b, 0);
       line.append(make("th", each.labels[i], { scope: "row" }));

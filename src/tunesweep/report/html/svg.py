@@ -13,7 +13,7 @@ from tunesweep.report.series import Axis, Picture, Point, Series
 
 WIDTH, HEIGHT = 640, 400
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 12, 52
-ASIDE = 3  # pixels between neighbouring lines, so that their bars do not hide one another
+ASIDE = 3  # pixels between neighbouring lines that are dodged
 COLOURS = 8
 # Outlines around (0, 0): a method is told by its shape as well as by its colour.
 SHAPES = (
@@ -78,8 +78,7 @@ def _scales(picture: Picture) -> tuple[Scale, Scale]:
 
 def _aside(x: Scale, picture: Picture, place: int) -> Scale:
     """Move the lines of several series apart by a little."""
-    moved = picture.joined or picture.x.names
-    shift = ASIDE * (place - (len(picture.series) - 1) / 2) if moved else 0
+    shift = ASIDE * (place - (len(picture.series) - 1) / 2) if picture.dodged else 0
     return replace(x, start=x.start + shift, end=x.end + shift)
 
 
