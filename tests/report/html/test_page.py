@@ -42,6 +42,13 @@ def test_a_block_has_a_table_with_all_its_columns_and_rows(made):
         assert notes == block.notes
 
 
+def test_it_says_whose_runs_it_shows(made):
+    assert opened(made).xpath("string(//h1)") == "Sweep made"
+    everything = render.build(made, Scope(all=True))
+    assert html.fromstring(pages.page(made, everything)).xpath("string(//h1)") == "All runs"
+    assert "train.py method=full,lora" in opened(made).xpath("string(//p[@class='command'])")
+
+
 def test_cells_are_the_texts_of_the_other_forms_and_sort_by_the_numbers_behind_them(made):
     block, page = render.build(made, Scope()).blocks[0], opened(made)
     column = next(column for column in block.columns if column.key == "score")

@@ -28,6 +28,7 @@ from tunesweep.report.series import Picture, Records, name_of, without_common
 from tunesweep.report.table import Block, Table
 from tunesweep.store import Store
 
+ALL = "all"  # the name of a table of the whole store
 MOST = 500  # rows of a block that has pictures and details
 HEAD = 14  # characters in a line of a header
 ALWAYS = ("score", "interval", "tied", "best", "outcome")  # columns that stay where all rows are alike
@@ -119,7 +120,8 @@ def page(store: Store, table: Table) -> str:
     methods = list(dict.fromkeys(str(row["method"]) for block in table.blocks for row in block.rows))
     sections = [_section(store, block, f"b{place}", methods) for place, block in enumerate(table.blocks, 1)]
     return environment.get_template("report.html.j2").render(
-        table=table,
+        title="All runs" if table.name == ALL else f"Sweep {table.name}",
+        notes=table.notes,
         sections=sections,
         outcomes=_outcomes(table),
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
