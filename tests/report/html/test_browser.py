@@ -54,10 +54,8 @@ def page(browser, report):
     """Open the page anew."""
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     browser.get(report.as_uri())
-    browser.execute_script("try { localStorage.clear(); } catch {}")
-    browser.get_log("performance")
-    browser.get(report.as_uri())
-    return browser
+    yield browser
+    browser.execute_script("localStorage.clear()")
 
 
 def find(page, selector: str) -> list[Any]:
