@@ -1,4 +1,4 @@
-"""One comparison table in four forms: terminal, Markdown, CSV, LaTeX."""
+"""One comparison table in five forms: terminal, Markdown, CSV, LaTeX, HTML."""
 
 from __future__ import annotations
 
@@ -33,14 +33,30 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the s
 LIFTED = ("executor", "model", "outcome", "alpha", "r")
 
 
-def report(store: Store, scope: Scope | str, console: Console | None = None) -> list[Path]:
-    """Print the table of a scope (a string: of that sweep), and write it as Markdown, CSV and LaTeX."""
+def report(
+    store: Store, scope: Scope | str, console: Console | None = None, plots: bool = False
+) -> list[Path]:
+    """Print the table of a scope (a string: of that sweep), and write it as Markdown, CSV, LaTeX and HTML.
+
+    `plots` are pictures for papers, in a folder beside these files.
+    """
     console = console or terminal()
     scope = Scope(scope) if isinstance(scope, str) else scope
     result = build(store, scope)
     show(result, console)
     paths = save(store, result, scope)
     console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
+    if plots:
+        paths += _plots(store, result, scope, console)
+    return paths
+
+
+def _plots(store: Store, result: Table, scope: Scope, console: Console) -> list[Path]:
+    from tunesweep.report.plots import save
+
+    folder = _base(store, result, scope)
+    paths = save(store, result, folder)
+    console.print(f"Plots: {len(paths)} files in {folder}", markup=False, soft_wrap=True)
     return paths
 
 
@@ -85,12 +101,23 @@ def _swept(command: Iterable[str]) -> list[str]:
 
 def save(store: Store, result: Table, scope: Scope) -> list[Path]:
     """Write every form; a narrowed table has a name of its own and leaves the whole one alone."""
-    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
-    base = store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
-    forms: dict[str, Callable[[Table], str]] = {".md": markdown, ".csv": csv, ".tex": latex}
+    from tunesweep.report.html.page import page
+
+    base = _base(store, result, scope)
+    forms: dict[str, Callable[[Table], str]] = {
+        ".md": markdown,
+        ".csv": csv,
+        ".tex": latex,
+        ".html": lambda table: page(store, table),
+    }
     for suffix, form in forms.items():
         write(base.with_suffix(suffix), form(result))
     return [base.with_suffix(suffix) for suffix in forms]
+
+
+def _base(store: Store, result: Table, scope: Scope) -> Path:
+    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
+    return store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
 
 
 def raw_rows(result: Table) -> list[dict[str, Any]]:
