@@ -20,6 +20,7 @@ def small(store):
 
 def test_plots_are_written_beside_the_report(small, monkeypatch, capsys):
     monkeypatch.setattr(plots, "pictures", lambda *_: [PICTURE])
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     paths = render.report(small, Scope(), plots=True)
     base = small.root / "reports"
     names = [path.relative_to(base).as_posix() for path in paths]
