@@ -8,7 +8,7 @@ from launchers import Outcome, carry, ray_cluster
 
 LAUNCHERS = ("joblib", "submitit_local", "ray")
 MAIN_SWEEP = (
-    *("method=lora,qlora", "lora.r=4,8,16", "train.epochs=1"),
+    *("method=lora,qlora", "lora.r=4,8,16", "train.epochs=1", "encoding.max_length=32"),
     *("dataset.limit.train=64", "dataset.limit.select=32", "dataset.limit.test=32"),
 )
 
