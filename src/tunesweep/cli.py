@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunesweep.commands import care
+from tunesweep.commands import care, compare, reproduce
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
@@ -218,6 +218,8 @@ def methods(
 app.command()(care.gc)
 app.command("import")(care.import_)
 app.command()(care.extend)
+app.command()(reproduce.reproduce)
+app.command()(compare.compare)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

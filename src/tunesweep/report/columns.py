@@ -81,6 +81,8 @@ READ = (
     Column("tokens", "tokens", "{:.0f}".format),
     Column("truncated", "cut", "{:.2f}".format),
     Column("kept", "pixels kept", "{:.2f}".format, "pixels\nkept"),
+    Column("pixel_accuracy", "1-NN on pixels", "{:.3f}".format, "1-NN\npixels"),
+    Column("kept_accuracy", "1-NN on what is kept", "{:.3f}".format, "1-NN\nkept"),
 )
 COSTS = (
     Column("adapter", "trainable (adapter)", count, "adapter"),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tunesweep.report import factors
+from tunesweep.report import anchors, factors
 from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
@@ -125,6 +125,7 @@ def _notes(verdict: Verdict, runs: list[Row]) -> Iterator[str]:
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _untuned(rows)
     yield from _collapsed(rows)
+    yield from anchors.remarks(rows)
 
 
 def _intervals(rows: list[Row]) -> Iterator[str]:
