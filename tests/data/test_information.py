@@ -60,9 +60,9 @@ def test_labels_of_the_test_split_have_no_part_in_it(make_config):
 
 def test_no_more_than_five_hundred_are_looked_at_and_the_same_each_time():
     assert information.sample(500).tolist() == list(range(500))
-    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global one is what must stay
+    state = np.random.get_state()[1].copy()
     places = information.sample(4000)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == state).all()
     assert len(set(places.tolist())) == 500
     assert places.tolist() == information.sample(4000).tolist()
     assert places.max() > 3500

@@ -163,7 +163,7 @@ class DataModule(pl.LightningDataModule):
         if self.tokenizer is None:
             return {"name": "none"}
         found = tokens.description(self.rows["test"], self.splits.test, self.encoding, self.tokenizer)
-        if self.encoding.modality == "image" and self.names:
+        if self.encoding is not None and self.encoding.modality == "image" and self.names:
             found |= information.kept(self.rows, self.splits, self.encoding, self.tokenizer)
         return found | {"tokenizer_fingerprint": self._tokenizer_fingerprint}
 
