@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from tunesweep.cli import app
 from tunesweep.errors import BadConfig
-from tunesweep.report.compare import compare
+from tunesweep.report.compare import compare, draws_for
 from tunesweep.report.rows import Row
 
 N, NAMES = 90, ["fresh", "mixed", "rotten"]
@@ -175,6 +175,10 @@ def filled(store, record):
         path.parent.mkdir(exist_ok=True, parents=True)
         (frame if run_id == "a1" else frame[::-1]).to_parquet(path, index=False)
     return store
+
+
+def test_many_examples_are_drawn_less_often():
+    assert [draws_for(n) for n in (1, 1000, 2000, 10_000, 1_000_000)] == [9999, 9999, 5000, 1999, 1999]
 
 
 def test_the_command_speaks_and_prints_json(filled):

@@ -80,7 +80,7 @@ def sentences(found: Comparison) -> Iterator[str]:
     """Say what the table answers, and where the two disagree."""
     yield (
         f"These runs, on these {found.n:,} examples: whether their methods differ takes several seeds. Each "
-        "p-value is of its metric alone; – is not told apart at 5 %."
+        f"p-value is of its metric alone; – is not told apart at 5 %. {found.draws:,} draws of examples."
     )
     if found.only is not None:
         yield f"Right only in A: {found.only.b:,} examples; only in B: {found.only.c:,}."

@@ -12,11 +12,12 @@ from tunesweep.errors import BadConfig
 from tunesweep.report.rows import Row
 from tunesweep.stats import measures
 from tunesweep.stats.measures import Measure
-from tunesweep.stats.pairs import Paired, bootstrap, mcnemar, permutation
+from tunesweep.stats.pairs import DRAWS, Paired, bootstrap, mcnemar, permutation
 
 Array = np.ndarray
 Columns = Mapping[str, Array]
 LEVEL = 0.05
+FEWEST, WORK = 1999, 10_000_000  # draws; draws times examples, which take about a second a metric
 LOWER = ("perplexity", "log_loss", "calibration_error")  # is better
 # Scores of one text each; the chrF of a table is that of the whole corpus instead.
 TEXTS = ("chrf", "rouge_l", "token_f1", "exact_match", "numeric_match")
@@ -60,6 +61,7 @@ class Comparison:
     runs: tuple[str, str]
     names: tuple[str, str]
     n: int
+    draws: int  # of each permutation test and each bootstrap
     differences: list[Difference]
     odd: list[str] = field(default_factory=list)  # ids of examples that the two answer differently
     answers: str | None = None  # the column of those answers; None where there are none, as of running text
@@ -75,8 +77,14 @@ def compare(first: Row, second: Row, one: Columns, other: Columns) -> Comparison
         [] if answers is None else [str(one["id"][i]) for i in np.flatnonzero(one[answers] != other[answers])]
     )
     runs, names = (first["run_id"], second["run_id"]), (str(first["name"]), str(second["name"]))
-    found = list(_differences(one, other))
-    return Comparison(runs, names, len(one["id"]), found, odd, answers, _only(one, other))
+    n, draws = len(one["id"]), draws_for(len(one["id"]))
+    found = list(_differences(one, other, draws))
+    return Comparison(runs, names, n, draws, found, odd, answers, _only(one, other))
+
+
+def draws_for(n: int) -> int:
+    """Return how often examples are drawn: less often where there are many."""
+    return min(DRAWS, max(FEWEST, WORK // n))
 
 
 def check_comparable(first: Row, second: Row) -> None:
@@ -117,23 +125,23 @@ def _only(one: Columns, other: Columns) -> Paired | None:
     return mcnemar(*((part["label"] == part["prediction"]).tolist() for part in (one, other)))
 
 
-def _differences(one: Columns, other: Columns) -> Iterator[Difference]:
+def _differences(one: Columns, other: Columns, draws: int) -> Iterator[Difference]:
     n = len(one["id"])
     for name, measure in _measures(one, other):
         rows = np.arange(n), np.arange(n, 2 * n)
         values = [float(measure(part, axis=-1)) for part in rows]
-        low, high = _interval(measure, *rows)
+        low, high = _interval(measure, *rows, draws)
         exact = _only(one, other) if name == "accuracy" else None
-        p = permutation(*rows, measure) if exact is None else exact.p
+        p = permutation(*rows, measure, draws) if exact is None else exact.p
         test = "permutation" if exact is None else "exact McNemar"
         yield Difference(name, values[0], values[1], low, high, p, test)
 
 
-def _interval(measure: Measure, one: Array, other: Array) -> tuple[float, float]:
+def _interval(measure: Measure, one: Array, other: Array, draws: int) -> tuple[float, float]:
     """Return the interval of a difference; of one example there is none to draw."""
     if len(one) < 2:
         return float("-inf"), float("inf")
-    return bootstrap(one, other, measure)
+    return bootstrap(one, other, measure, draws)
 
 
 def _measures(one: Columns, other: Columns) -> Iterator[tuple[str, Measure]]:
@@ -176,6 +184,7 @@ def as_dict(found: Comparison) -> dict[str, Any]:
         "runs": list(found.runs),
         "names": list(found.names),
         "n": found.n,
+        "draws": found.draws,
         "metrics": [
             vars(each) | {"difference": each.value, "better": each.better} for each in found.differences
         ],
