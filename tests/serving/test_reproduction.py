@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from tunesweep.record import RunRecord
@@ -160,3 +165,28 @@ def test_a_run_that_starts_from_another_takes_its_weights_from_the_store(finishe
     done = tunesweep("reproduce", record.run_id)
     assert done.exit_code == 0, done.output
     assert contents(shelf.root) == before
+
+
+def test_a_place_that_cannot_be_written_to_is_named(digits, copied, tunesweep, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(reproduction.tempfile, "TemporaryDirectory", refuse)
+    done = tunesweep("reproduce", digits.run_id, store=copied.root)
+    assert done.exit_code == 1
+    assert f"no temporary store can be made in {copied.root.parent} (Permission denied)" in done.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_command_leaves_nothing_behind(digits, copied, cache, tmp_path):
+    code = "from tunesweep.cli import app; app()"
+    words = [sys.executable, "-c", code, "reproduce", digits.run_id, "--store", str(copied.root)]
+    with subprocess.Popen(words, env=os.environ | {"TUNESWEEP_CACHE": str(cache)}) as process:
+        for _ in range(600):
+            if children := psutil.Process(process.pid).children():
+                break
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(30) != 0
+    assert not psutil.pid_exists(children[0].pid)
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]

@@ -84,17 +84,24 @@ def reproduce(store: Store, run_id: str, tolerance: float = 0.0, device: str | N
     record = finished(store, run_id)
     recorded = predictions(store, record)
     root = store.root.resolve()
-    try:
-        with tempfile.TemporaryDirectory(prefix=f".{root.name}-reproduce-", dir=root.parent) as folder:
-            again = _trained(Job(run_id, str(root), folder, _cache(root), device or _device(record)), store)
-            found = compare(recorded, predictions(Store(folder), again))
-    except OSError as error:
-        raise StorageError(
-            f"no temporary store can be made in {root.parent}: {error.strerror or error}"
-        ) from None
+    with _beside(root) as folder:
+        again = _trained(Job(run_id, str(root), folder, _cache(root), device or _device(record)), store)
+        found = compare(recorded, predictions(Store(folder), again))
     metric = str(record.metrics["protocol"]["metric"])
     changes = tuple(_differences(record, again))
     return Reproduction(run_id, found, metric, score(record), score(again), tolerance, changes)
+
+
+def _beside(root: Path) -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary store beside a store: where that has room for runs."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=f".{root.name}-reproduce-", dir=root.parent)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(
+            f"no temporary store can be made in {root.parent} ({reason}): make that folder writable, or give "
+            "a copy of the store by --store FOLDER"
+        ) from None
 
 
 def score(record: RunRecord) -> float:
@@ -126,12 +133,9 @@ def predictions(store: Store, record: RunRecord) -> dict[str, list[Any]]:
 
 def _trained(job: Job, store: Store) -> RunRecord:
     """Let another process train, and return the record that it leaves in the temporary store."""
-    done = subprocess.run(
+    status = _status(
         [sys.executable, "-P", "-m", "tunesweep.serving.retrain", json.dumps(asdict(job))],
-        cwd=_folder(store, job.run_id),
-        env=_environment(),
-        stdout=2,  # standard output is the verdict's
-        check=False,
+        _folder(store, job.run_id),
     )
     said = Path(job.beside) / SAID
     if said.is_file():
@@ -139,7 +143,7 @@ def _trained(job: Job, store: Store) -> RunRecord:
     record = Store(job.beside).get(job.run_id)
     if record is None:
         raise TunesweepError(
-            f"the process that trained run {job.run_id} again ended with status {done.returncode} and left "
+            f"the process that trained run {job.run_id} again ended with status {status} and left "
             "no record: its last lines are above"
         )
     if record.failed:
@@ -148,6 +152,18 @@ def _trained(job: Job, store: Store) -> RunRecord:
             f"run {job.run_id}, trained again, failed: {failure.get('class')}: {failure.get('message')}"
         )
     return record
+
+
+def _status(command: Sequence[str], folder: Path) -> int:
+    """Carry out a command to its end, which is also that of this process, and return its status."""
+    # Standard output is the verdict's.
+    with subprocess.Popen(command, cwd=folder, env=_environment(), stdout=2) as process:
+        try:
+            return process.wait()
+        finally:
+            if process.poll() is None:  # we were interrupted: nothing may write any more when the store goes
+                process.kill()
+                process.wait()
 
 
 def _environment() -> dict[str, str]:
