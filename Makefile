@@ -8,7 +8,7 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster torture lint format bench bench-memory docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-memory docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ report: setup ## print and write the table of the last sweep: make report ARGS="
 	$(BIN)/tunesweep report $(ARGS)
 
 test: setup lint ## check style and types, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network and not cluster" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network and not cluster and not browser" $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
@@ -52,6 +52,13 @@ $(CLUSTER)/.ready: $(VENV)/.ready requirements/cluster.txt
 	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
 	  > $$($(CLUSTER)/bin/python -c "import site; print(site.getsitepackages()[0])")/main.pth
 	@touch $@
+
+# Debian's browser, and the driver of the same version: where both are there, nothing is installed.
+test-browser: setup ## open a report of 200 runs in Chromium: speed, sorting, filters, pictures, themes
+	{ command -v chromium && command -v chromedriver; } >/dev/null \
+	  || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium chromium-driver >/dev/null; }
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/browser.txt
+	$(BIN)/pytest -m browser tests/report/html/test_browser.py $(ARGS)
 
 torture: setup ## kill a sweep again and again, and compare what is left with an undisturbed one
 	$(BIN)/python tests/torture/torture.py $(ARGS)

@@ -49,7 +49,7 @@ def test_report_shows_the_last_sweep_and_its_failures_with_status_zero(root):
     assert result.exit_code == 0
     assert "0.750" in result.stdout
     assert "failed: qlora: oom: out of memory – 8 GB" in result.stdout
-    assert {path.name for path in (root / "reports").iterdir()} == {"s1.md", "s1.csv", "s1.tex"}
+    assert {path.name for path in (root / "reports").iterdir()} == {"s1.md", "s1.csv", "s1.tex", "s1.html"}
 
 
 def test_the_store_is_multirun_unless_named(root, monkeypatch):

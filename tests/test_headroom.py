@@ -60,6 +60,7 @@ def test_training_goes_on_from_its_last_checkpoint(make_config, monkeypatch):
     assert [epoch["epoch"] for epoch in found[1].history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_one_example_that_does_not_fit_is_a_failure(make_config, monkeypatch):
     narrow(monkeypatch, lambda _: 0)
     record = run(make_config(*WORDS))
@@ -90,6 +91,7 @@ def narrow_look(monkeypatch: pytest.MonkeyPatch, where: Callable[[bool], bool]) 
     monkeypatch.setattr(Learner, "validation_step", step)
 
 
+@pytest.mark.slow
 def test_scoring_the_select_split_needs_no_second_training(make_config, monkeypatch):
     plain = trained(make_config(*WORDS, "runtime.eval_batch_size=8"))
     narrow_look(monkeypatch, lambda validating: validating)

@@ -91,6 +91,7 @@ def growth(mode: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="no 16-bit products on this CPU")
 def test_texts_of_many_lengths_do_not_fill_memory_for_the_next_point():
     assert growth("bounded") < 15 * MB < 30 * MB < growth("free")

@@ -57,7 +57,12 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("name", LINES)
+QUICK = ("trec", "sick")  # the others run with `make test-slow`
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in LINES]
+)
 def test_real_data_need_options_only(name: str, make_config, data_folder: Path) -> None:
     line, labels = LINES[name]
     words = shlex.split(line.format(data=data_folder))

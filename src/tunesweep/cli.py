@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tunesweep.commands import care, compare, reproduce
+from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
@@ -32,6 +33,7 @@ def main(context: typer.Context) -> None:
 
 @app.command()
 def report(
+    *,
     sweep: Annotated[str | None, typer.Option(help="Id of a sweep; the last one if absent.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
     where: WhereOption = None,
@@ -39,8 +41,11 @@ def report(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all columns as JSON, write nothing.")
     ] = False,
+    plots: Annotated[
+        bool, typer.Option("--plots", help="Write the pictures too, as PNG and PDF for papers.")
+    ] = False,
 ) -> None:
-    """Print the comparison table, and write it as Markdown, CSV and LaTeX."""
+    """Print the comparison table, and write it as Markdown, CSV, LaTeX and HTML."""
     from tunesweep.report import render
 
     with one_sentence():
@@ -49,7 +54,7 @@ def report(
             rows = render.raw_rows(render.build(Store(store), scope))
             typer.echo(json.dumps(rows, indent=1))
         else:
-            render.report(Store(store), scope)
+            render.report(Store(store), scope, plots=plots)
 
 
 @app.command()
@@ -218,6 +223,7 @@ def methods(
 app.command()(care.gc)
 app.command("import")(care.import_)
 app.command()(care.extend)
+app.command()(recommend)
 app.command()(reproduce.reproduce)
 app.command()(compare.compare)
 

@@ -13,7 +13,7 @@ from tunesweep.record import RunRecord
 POINTS = (
     *("model=logistic", "method=full", "dataset=digits", "train.batch_size=16", "train.epochs=2"),
     *("dataset.limit.train=64", "dataset.limit.test=64", "dataset.limit.select=32", "seed=0,1,2"),
-    *("runtime.device=cpu", "runtime.threads=1", "runtime.progress=false"),
+    *("runtime.device=cpu", "runtime.threads=1", "runtime.progress=false", "train.precision=fp32"),
 )
 FAULTY = 1  # the seed of the point that a fault hits
 SAME = ("metrics", "history", "parameters", "data", "artefacts")

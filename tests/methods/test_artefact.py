@@ -63,7 +63,7 @@ def assert_same(kept: Kept, found: np.ndarray, tolerance: float = 1e-4) -> None:
     assert (names == kept.predictions["prediction"])[clear].all()
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "qlora"])
+@pytest.mark.parametrize("method", ["lora", pytest.param("dora", marks=pytest.mark.slow), "qlora"])
 def test_an_adapter_loads_with_peft_alone(make_config, method):
     from peft import PeftModel
 

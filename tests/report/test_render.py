@@ -11,6 +11,8 @@ from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report import render
 from tunesweep.report.rows import Scope
 
+ENDS = ("md", "csv", "tex", "html")
+
 
 def printed(store, width=100, scope=None):
     console = Console(file=io.StringIO(), width=width)
@@ -98,14 +100,14 @@ def test_failures_and_brackets_are_printed_as_they_are(store, fill, record, fail
 
 def test_three_files_are_written_for_the_sweep(six):
     _, paths = printed(six)
-    assert [path.name for path in paths] == ["s1.md", "s1.csv", "s1.tex"]
-    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["s1.csv", "s1.md", "s1.tex"]
+    assert [path.name for path in paths] == ["s1.md", "s1.csv", "s1.tex", "s1.html"]
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["s1.csv", "s1.html", "s1.md", "s1.tex"]
 
 
 def test_a_narrowed_report_leaves_the_whole_one_alone(six):
     whole = printed(six)[1][0].read_text()
     text, paths = printed(six, scope=Scope(where=("method=lora", "r=4,8")))
-    assert [path.name for path in paths] == [f"s1-method-lora-r-4-8.{end}" for end in ("md", "csv", "tex")]
+    assert [path.name for path in paths] == [f"s1-method-lora-r-4-8.{end}" for end in ENDS]
     assert "qlora" not in text
     assert (paths[0].parent / "s1.md").read_text() == whole
 

@@ -72,6 +72,7 @@ def texts(store: Store) -> dict[str, str]:
     return {path.name: path.read_text() for path in store.root.glob("records/*.json")}
 
 
+@pytest.mark.slow  # tests/torture kills sweeps in small
 def test_after_kill_9_in_the_third_point_only_what_is_missing_is_trained(store: Store) -> None:
     with start(store, "seed=0,1,2,3") as process:
         wait_for(process, seed="2", epoch="2")
@@ -97,7 +98,7 @@ def test_after_kill_9_in_the_third_point_only_what_is_missing_is_trained(store: 
     assert not list(store.root.glob("work/*"))
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_after_a_signal_in_a_point_it_is_interrupted_and_the_rest_is_shown(
     store: Store, sign: signal.Signals
 ) -> None:

@@ -27,6 +27,7 @@ from tunesweep.commands import plan as commands
 from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
+from tunesweep.report.tuning import check_tuning
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
 from tunesweep.sweep.preview import expect
@@ -75,17 +76,19 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
     options: list[Any] = [OmegaConf.to_container(cfg.report, resolve=True) for cfg in composed]
     for option in options:
         check_columns(option["columns"])
-        _check_factors(option["factors"], composed)
+        _check_settings("factors", option["factors"], composed)
+        _check_settings("tuning", option["tuning"], composed)
+        check_tuning(option["tuning"])
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}
 
 
-def _check_factors(names: list[str], composed: list[DictConfig]) -> None:
-    """Refuse a name in `report.factors` that is neither a setting nor a group of any point."""
+def _check_settings(option: str, names: list[str], composed: list[DictConfig]) -> None:
+    """Refuse a name in an option of the report that is neither a setting nor a group of any point."""
     for name in names:
         if not any(_has(cfg, name) for cfg in composed):
             raise BadConfig(
-                f"report.factors: no point has {name!r}: name a setting, as train.epochs, or a group"
+                f"report.{option}: no point has {name!r}: name a setting, as train.epochs, or a group"
             )
 
 

@@ -53,7 +53,7 @@ def size(value: float) -> str:
     return f"{value:.0f} B"
 
 
-def _score(value: float) -> str:
+def score_text(value: float) -> str:
     """Write shares to three decimals, and perplexities, which are above one, to two."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
@@ -61,7 +61,7 @@ def _score(value: float) -> str:
 
 
 def _interval(value: tuple[float, float]) -> str:
-    return f"{_score(value[0])}–{_score(value[1])}"
+    return f"{score_text(value[0])}–{score_text(value[1])}"
 
 
 def _plain(value: Any) -> str:
@@ -76,6 +76,7 @@ SETTINGS = (
     Column("alpha", "alpha", _plain),
     Column("lr", "lr", "{:g}".format),
 )
+COLUMN_OF = {"lora.r": "r", "lora.alpha": "alpha", "train.lr": "lr"}
 # What an encoding comes to after the tokenizer, where encodings are compared.
 READ = (
     Column("tokens", "tokens", "{:.0f}".format),
@@ -98,6 +99,8 @@ SEEDED = (
     Column("spread", "± seeds", "{:.3g}".format, "±\nseeds"),
     Column("seeds", "seeds", count),
 )
+# Where settings were tuned: among how many trials a row was chosen.
+TUNED = (Column("trials", "trials", count),)
 JUDGED = (
     Column("tied", "tied", numeric=False),
     Column("best", "P(best)", "{:.2f}".format),
@@ -106,7 +109,7 @@ INTERVAL = Column("interval", "95 % interval (examples)", _interval, "95 %\nexam
 OVER_SEEDS = Column("interval", "95 % interval (seeds, examples)", _interval, "95 %\nboth")
 RESULTS = (
     INTERVAL,
-    Column("before", "before training", _score, "before"),
+    Column("before", "before training", score_text, "before"),
     Column("memory_bytes", "memory", size),
     Column("disk_bytes", "on disk", size),
     Column("executor", "executor", numeric=False),
@@ -114,11 +117,11 @@ RESULTS = (
 )
 # Shown where rows have them.
 MEASURED = (
-    Column("on_select", "on select", _score, "on\nselect"),
+    Column("on_select", "on select", score_text, "on\nselect"),
     Column("unreadable", "unreadable", count),
     Column("order_consistency", "order consistency", "{:.3f}".format, "order\nkept"),
     Column("position_bias", "position bias", "{:+.3f}".format, "position\nbias"),
-    Column("word_perplexity", "word perplexity", _score, "word\npplx"),
+    Column("word_perplexity", "word perplexity", score_text, "word\npplx"),
     Column("bits_per_byte", "bits per byte", "{:.3f}".format, "bits/\nbyte"),
     Column("bleu", "BLEU", "{:.2f}".format),
     Column("chrf", "chrF", "{:.2f}".format),
@@ -143,7 +146,7 @@ ON_REQUEST = (
     Column("balanced_accuracy", "balanced accuracy", "{:.3f}".format),
     Column("log_loss", "log loss", "{:.3f}".format),
     Column("calibration_error", "calibration error", "{:.3f}".format),
-    Column("byte_perplexity", "byte perplexity", _score),
+    Column("byte_perplexity", "byte perplexity", score_text),
     Column("merge_change", "change by merging", "{:+.3f}".format, "merged"),
     Column("peak_memory_bytes", "peak memory", size),
     Column("trainable", "trainable", count),
@@ -157,14 +160,14 @@ ON_REQUEST = (
 )
 
 
-def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
+def columns(rows: list[Row], wanted: Sequence[str] = (), tuned: Sequence[str] = ()) -> list[Column]:
     """Return the columns of a block, and every setting in which its rows differ.
 
     An experiment names its own by `wanted`, in their order; scores that no row of the block has are left out,
-    and how each row ended is always said.
+    and how each row ended is always said. Settings that were tuned (`tuned`) always are too.
     """
     metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
-    score = Column("score", metric, _score, metric.replace("_", "_\n"))
+    score = Column("score", metric, score_text, metric.replace("_", "_\n"))
     measured, seen = _had(MEASURED, rows), (*READ, *NEAREST)
     known = {c.key: c for c in (*SETTINGS, *COSTS, score, *MEASURED, *RESULTS, *seen, *ON_REQUEST)}
     before, after = [*SETTINGS], [*COSTS, score, *measured, *RESULTS]
@@ -174,7 +177,9 @@ def columns(rows: list[Row], wanted: Sequence[str] = ()) -> list[Column]:
         before = [column for column in own if column in SETTINGS or column.key in ("label", "family")]
         ended = known["outcome"]
         after = [column for column in own if column not in (*before, *seen, ended)] + [ended]
-    keys = factors(rows)
+    shown = {column.key for column in before}
+    extra = [key for key in tuned if COLUMN_OF.get(key) not in shown]
+    keys = list(dict.fromkeys([*factors(rows), *extra]))
     headers = {column.header for column in (*before, *after)} | groups(rows)
     varied = [Column(key, header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
     around = [Column(key, key, numeric=_numeric(rows, key)) for key in surrounding(rows)]
@@ -189,12 +194,12 @@ def _had(some: Sequence[Column], rows: list[Row]) -> list[Column]:
 
 def _with_judgement(columns: list[Column], rows: list[Row]) -> list[Column]:
     """Add, next to the score and its interval, what several seeds and the comparison of rows say."""
-    seeded, judged = _had(SEEDED, rows), _had(JUDGED, rows)
+    tuned, seeded, judged = (_had(some, rows) for some in (TUNED, SEEDED, JUDGED))
     keys = [column.key for column in columns]
     shown = [OVER_SEEDS if column is INTERVAL and seeded else column for column in columns]
     place = keys.index("score") + 1 if "score" in keys else len(keys) - 1
     end = keys.index("interval") + 1 if "interval" in keys else place
-    return [*shown[:place], *seeded, *shown[place:end], *judged, *shown[end:]]
+    return [*shown[:place], *tuned, *seeded, *shown[place:end], *judged, *shown[end:]]
 
 
 def _numeric(rows: list[Row], key: str) -> bool:

@@ -92,8 +92,13 @@ def remarks(rows: list[Row], declared: Iterable[str]) -> Iterator[str]:
             yield from _undeclared(
                 key, sorted({row.surroundings[key] for row in scored if key in row.surroundings})
             )
+    yield from costs(scored)
+
+
+def costs(rows: list[Row]) -> Iterator[str]:
+    """Say where the costs of rows do not compare."""
     for key in COST:
-        found = sorted({str(row[key]) for row in scored if row[key] is not None})
+        found = sorted({str(row[key]) for row in rows if row[key] is not None})
         if len(found) > 1:
             yield f"Minutes and memory compare only between rows of one {key}: here are {', '.join(found)}."
 

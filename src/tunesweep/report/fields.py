@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 # Column -> where a record says it.
@@ -141,11 +140,24 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a nested config as dotted keys; lists become JSON, `runtime` is no setting of a point."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        name = sys.intern(f"{prefix}{key}")  # ten thousand rows have the same keys
+        name = _dotted(prefix, key)
         if isinstance(value, dict):
             flat |= flatten(value, f"{name}.") if name != "runtime" else {}
-        elif isinstance(value, list):
-            flat[name] = sys.intern(json.dumps(value))
         else:
-            flat[name] = sys.intern(value) if isinstance(value, str) else value
+            flat[name] = _text_of_list(value) if isinstance(value, list) else value
     return flat
+
+
+@cache  # ten thousand rows have the same few keys, and share them
+def _dotted(prefix: str, key: str) -> str:
+    return f"{prefix}{key}"
+
+
+def _text_of_list(values: list[Any]) -> str:
+    plain = all(isinstance(value, str) for value in values)
+    return _text_of_words(tuple(values)) if plain else json.dumps(values)
+
+
+@lru_cache
+def _text_of_words(words: tuple[str, ...]) -> str:
+    return json.dumps(words)

@@ -1,13 +1,15 @@
-"""One comparison table in four forms: terminal, Markdown, CSV, LaTeX."""
+"""One comparison table in five forms: terminal, Markdown, CSV, LaTeX, HTML."""
 
 from __future__ import annotations
 
+import gc
 import html
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from tunesweep.report.columns import DASH, Column
 from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
+from tunesweep.report.tuning import curve_table
 from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
 
@@ -30,19 +33,52 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the s
 LIFTED = ("executor", "model", "outcome", "alpha", "r")
 
 
-def report(store: Store, scope: Scope | str, console: Console | None = None) -> list[Path]:
-    """Print the table of a scope (a string: of that sweep), and write it as Markdown, CSV and LaTeX."""
+def report(
+    store: Store, scope: Scope | str, console: Console | None = None, plots: bool = False
+) -> list[Path]:
+    """Print the table of a scope (a string: of that sweep), and write it as Markdown, CSV, LaTeX and HTML.
+
+    `plots` are pictures for papers, in a folder beside these files.
+    """
     console = console or terminal()
     scope = Scope(scope) if isinstance(scope, str) else scope
     result = build(store, scope)
     show(result, console)
     paths = save(store, result, scope)
     console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
+    if plots:
+        paths += _plots(store, result, scope, console)
+    return paths
+
+
+def _plots(store: Store, result: Table, scope: Scope, console: Console) -> list[Path]:
+    from tunesweep.report.plots import save
+
+    folder = _base(store, result, scope)
+    paths = save(store, result, folder)
+    console.print(f"Plots: {len(paths)} files in {folder}", markup=False, soft_wrap=True)
     return paths
 
 
 def build(store: Store, scope: Scope) -> Table:
     """Read the store and return the table of a scope."""
+    with uncollected():
+        return _build(store, scope)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python from looking for garbage among thousands of records: that takes as long as reading them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _build(store: Store, scope: Scope) -> Table:
     name, rows, sweep = select(store, scope)
     options = sweep.get("report") or {}
     result = table(
@@ -51,6 +87,7 @@ def build(store: Store, scope: Scope) -> Table:
         duplicates=int(sweep.get("duplicates") or 0),
         problems=store.problems,
         wanted=options.get("columns") or (),
+        tuned=options.get("tuning") or (),
         declared=[*(options.get("factors") or ()), *_swept(sweep.get("command") or ())],
         read=reader(store),
     )
@@ -64,12 +101,23 @@ def _swept(command: Iterable[str]) -> list[str]:
 
 def save(store: Store, result: Table, scope: Scope) -> list[Path]:
     """Write every form; a narrowed table has a name of its own and leaves the whole one alone."""
-    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
-    base = store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
-    forms: dict[str, Callable[[Table], str]] = {".md": markdown, ".csv": csv, ".tex": latex}
+    from tunesweep.report.html.page import page
+
+    base = _base(store, result, scope)
+    forms: dict[str, Callable[[Table], str]] = {
+        ".md": markdown,
+        ".csv": csv,
+        ".tex": latex,
+        ".html": lambda table: page(store, table),
+    }
     for suffix, form in forms.items():
         write(base.with_suffix(suffix), form(result))
     return [base.with_suffix(suffix) for suffix in forms]
+
+
+def _base(store: Store, result: Table, scope: Scope) -> Path:
+    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
+    return store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
 
 
 def raw_rows(result: Table) -> list[dict[str, Any]]:
@@ -124,7 +172,9 @@ def _section(block: Block) -> str:
     frame = _frame(block, _markdown_text)
     # Numbers are formatted already: tabulate would make 1.10 of "1.100".
     text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes))
+    header, lines = curve_table(block.trials)
+    curves = markdown_table(header, lines, text=1) if lines else ""
+    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes), curves)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -176,8 +226,25 @@ def show(result: Table, console: Console) -> None:
             _grid(block.rows, part, console, numbered=len(parts) > 1)
         for note in block.notes:
             _print(console, f"* {note}")
+        _curves(block, console)
     for note in result.notes:
         _print(console, f"* {note}")
+
+
+def _curves(block: Block, console: Console) -> None:
+    """Print what is expected of fewer trials, where something was tuned."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    header, lines = curve_table(block.trials)
+    if lines:
+        grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for place, name in enumerate(header):
+            grid.add_column(name, justify="right" if place else "left")
+        for line in lines:
+            grid.add_row(*map(Text, line))
+        console.print(grid)
 
 
 def _print(console: Console, text: str, style: str | None = None) -> None:

@@ -21,7 +21,7 @@ from tunesweep.report.fields import (
     text_of,
 )
 from tunesweep.report.where import narrow
-from tunesweep.search.trials import on_select
+from tunesweep.search.trials import Selected, on_select, selected
 from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
@@ -49,6 +49,7 @@ class Row:
     warnings: tuple[str, ...]
     surroundings: dict[str, str] = field(default_factory=dict)
     runs: tuple[Row, ...] = ()  # of a row that stands for several, by `seeds.merge`
+    selected: Selected | None = None  # of a run, how it did on the select split
 
     @classmethod
     def from_record(cls, record: RunRecord) -> Row:
@@ -64,6 +65,7 @@ class Row:
             tokens=_tokens(record),
             warnings=tuple(one_line(warning) for warning in record.warnings),
             surroundings=surroundings(source),
+            selected=selected(record),
         )
 
     def __getitem__(self, key: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp
+from math import exp, log
 
 import numpy as np
 
@@ -22,11 +22,12 @@ class Scale:
 
     higher: bool
     shown: Callable[[float], float]
+    mean: Callable[[float], float] = float  # and back
 
 
 SCALES = {
     "accuracy": Scale(higher=True, shown=lambda mean: min(max(mean, 0.0), 1.0)),
-    "perplexity": Scale(higher=False, shown=lambda mean: exp(min(mean, 700.0))),  # more is no float
+    "perplexity": Scale(higher=False, shown=lambda mean: exp(min(mean, 700.0)), mean=log),  # more is no float
 }
 
 

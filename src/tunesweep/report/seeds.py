@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
 from tunesweep.report.rows import Row
 
-SEEDS = ("seed", "seeds.init", "seeds.data")  # what may differ within a configuration
+SEEDS = frozenset({"seed", "seeds.init", "seeds.data"})  # what may differ within a configuration
 
 
 def merge(rows: list[Row]) -> list[Row]:
@@ -21,19 +22,22 @@ def merge(rows: list[Row]) -> list[Row]:
     groups: dict[tuple[Any, ...], list[Row]] = {}
     times: Counter[tuple[Any, ...]] = Counter()
     for row in rows:
-        configuration, seeds = _configuration(row), _seeds(row)
-        groups.setdefault((configuration, times[configuration, seeds]), []).append(row)
-        times[configuration, seeds] += 1
+        configuration_, seeds = configuration(row), _seeds(row)
+        groups.setdefault((configuration_, times[configuration_, seeds]), []).append(row)
+        times[configuration_, seeds] += 1
     return [_merged(members) if len(members) > 1 else members[0] for members in groups.values()]
 
 
 def _seeds(row: Row) -> tuple[Any, ...]:
-    return tuple(row.settings.get(key) for key in SEEDS)
+    return tuple(row.settings.get(key) for key in sorted(SEEDS))
 
 
-def _configuration(row: Row) -> tuple[Any, ...]:
-    """Return all that makes a row comparable to itself under another seed: settings, software, device."""
-    keys = sorted(row.settings.keys() - SEEDS)
+def configuration(row: Row, apart: Iterable[str] = ()) -> tuple[Any, ...]:
+    """Return all that makes a row comparable to itself under another seed: settings, software, device.
+
+    `apart` are further settings that may differ, as those that were tuned.
+    """
+    keys = sorted(row.settings.keys() - SEEDS - set(apart))
     values = tuple(map(row.settings.__getitem__, keys))
     return tuple(keys), values, row["label"], frozenset(row.surroundings.items())
 
@@ -42,7 +46,13 @@ def _merged(runs: list[Row]) -> Row:
     """Return the row of several runs: numbers are means over those that have them."""
     scored = [run for run in runs if run["score"] is not None] or runs
     values = {key: _value(key, scored) for key in scored[0].values}
-    values |= {"outcome": _outcome(runs), "name": _name(runs[0]), "interval": None, "low": None, "high": None}
+    values |= {
+        "outcome": _outcome(runs),
+        "name": name_without(runs[0]),
+        "interval": None,
+        "low": None,
+        "high": None,
+    }
     values |= {"seeds": sum(run["score"] is not None for run in runs), "failure": None, "failure_class": None}
     settings = {key: value for key, value in runs[0].settings.items() if key not in SEEDS}
     warnings = tuple(dict.fromkeys(warning for run in runs for warning in run.warnings))
@@ -53,9 +63,9 @@ def _merged(runs: list[Row]) -> Row:
 def _value(key: str, runs: list[Row]) -> Any:
     """Return the mean of a number, and of anything else what the runs say, if they agree."""
     found = [run.values[key] for run in runs if run.values.get(key) is not None]
-    if found and all(isinstance(value, int | float) and not isinstance(value, bool) for value in found):
-        mean = fmean(found)
-        return round(mean) if all(isinstance(value, int) for value in found) else mean
+    kinds = {type(value) for value in found}
+    if found and kinds <= {int, float}:
+        return round(fmean(found)) if kinds == {int} else fmean(found)
     return found[0] if found and all(value == found[0] for value in found) else None
 
 
@@ -64,7 +74,7 @@ def _outcome(runs: list[Row]) -> str:
     return runs[0]["outcome"] if len(found) == 1 else ", ".join(f"{n} {text}" for text, n in found.items())
 
 
-def _name(run: Row) -> str:
-    """Return the name of a run without its seed."""
-    words = str(run["name"]).split(" ")
-    return " ".join(word for word in words if word.partition("=")[0] not in SEEDS)
+def name_without(row: Row, keys: Collection[str] = SEEDS) -> str:
+    """Return the name of a row, which is its options as typed, without some: by default its seed."""
+    words = str(row["name"]).split(" ")
+    return " ".join(word for word in words if word.partition("=")[0] not in keys)

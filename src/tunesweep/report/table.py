@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tunesweep.report import anchors, factors
+from tunesweep.report import anchors, factors, tuning
 from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
@@ -27,6 +27,7 @@ class Block:
     notes: list[str]
     runs: list[Row]  # one a run
     verdict: Verdict
+    trials: list[tuning.Trials] = field(default_factory=list)  # what rows were chosen among
 
 
 @dataclass(frozen=True)
@@ -46,27 +47,45 @@ def table(
     problems: Iterable[str] = (),
     wanted: Sequence[str] = (),
     declared: Iterable[str] = (),
+    tuned: Sequence[str] = (),
     read: Reader = lambda _: None,
 ) -> Table:
     """Build the report of some rows, in the order given.
 
-    `wanted` are the columns of an experiment, `declared` the settings that it is about; `read` gives a row's
+    `wanted` are the columns of an experiment, `declared` the settings that it is about, `tuned` those
+    of which each row shows the best on select; `read` gives a row's
     scores per example, which rows are compared by.
     """
     groups = group(rows)
     blocks = [
-        _block(title, runs, wanted, tuple(declared), read)
+        _block(title, runs, Options(tuple(wanted), tuple(declared), tuple(tuned)), read)
         for title, runs in zip(_titles(groups), groups, strict=True)
     ]
     return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
 
 
-def _block(
-    title: str, runs: list[Row], wanted: Sequence[str], declared: tuple[str, ...], read: Reader
-) -> Block:
-    verdict = judge(merge(runs), read)
-    notes = [*_notes(verdict, runs), *factors.remarks(verdict.rows, declared), *_ends(runs)]
-    return Block(title, verdict.rows, columns(verdict.rows, wanted), notes, runs, verdict)
+@dataclass(frozen=True)
+class Options:
+    """What an experiment says of its table: columns, its subject, and what it tunes."""
+
+    wanted: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
+    tuned: tuple[str, ...] = ()
+
+
+def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block:
+    runs = [tuning.with_select(run) for run in runs] if options.tuned else runs
+    chosen, trials = tuning.tune(merge(runs), options.tuned)
+    verdict = judge(chosen, read)
+    rows, declared = verdict.rows, (*options.declared, *options.tuned)
+    keys = tuning.varied(trials, options.tuned)
+    notes = [
+        *tuning.remarks(rows, trials, options.tuned),
+        *_notes(verdict, keys),
+        *factors.remarks(rows, declared),
+        *_ends(runs),
+    ]
+    return Block(title, rows, columns(rows, options.wanted, keys), notes, runs, verdict, trials)
 
 
 def group(rows: list[Row]) -> list[list[Row]]:
@@ -110,7 +129,7 @@ def _title(rows: list[Row]) -> str:
     return f"{names} · {scored['metric']} on {scored['split']} · n = {scored['n']:,}{chosen}"
 
 
-def _notes(verdict: Verdict, runs: list[Row]) -> Iterator[str]:
+def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
     """Say what a reader of a block must not overlook."""
     rows = verdict.rows
     yield from _intervals(rows)
@@ -123,7 +142,8 @@ def _notes(verdict: Verdict, runs: list[Row]) -> Iterator[str]:
         yield "Before training: the bare backbone, its head untrained. Not learned: it lies in the interval."
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
-    yield from _untuned(rows)
+    if "train.lr" not in tuned:
+        yield from _untuned(rows)
     yield from _collapsed(rows)
     yield from anchors.remarks(rows)
 

@@ -41,13 +41,11 @@ def judge(rows: list[Row], read: Reader) -> Verdict:
         many = f"{len(scored):,} rows are too many to be compared each with each (at most {MOST})"
         return Verdict(rows, [f"{many}: narrow them with --where KEY=VALUE or --sweep ID."])
     scale = SCALES.get(str(rows[scored[0]]["metric"]))
-    cells = _same_examples(_cells(rows, scored, read)) if scale else {}
+    cells = cells_of(rows, read)
     if scale is None or not cells:
         return Verdict(rows)
     rows = [_with_spread(row, cells.get(place), scale) for place, row in enumerate(rows)]
-    enough = {place: cell for place, cell in cells.items() if cell.enough}
-    methods = len(enough) > 1 and not all(cell.fixed for cell in enough.values())
-    compared = enough if methods else cells
+    compared, methods = comparable(cells)
     notes = list(_left_out(scored, cells, compared))
     if len(compared) < 2:
         return Verdict(rows, notes)
@@ -55,6 +53,20 @@ def judge(rows: list[Row], read: Reader) -> Verdict:
     judged = _with_ties(rows, compared, p_values, scale)
     said = [_how(compared, p_values, methods), *_next(judged, compared, p_values, scale, methods)]
     return Verdict(judged, [*said, *notes], METHODS if methods else RUNS, p_values)
+
+
+def cells_of(rows: list[Row], read: Reader) -> dict[int, Cell]:
+    """Return the scores of each row [seeds, examples], by its place, of those that can be compared."""
+    scored = [place for place, row in enumerate(rows) if row["score"] is not None]
+    known = bool(scored) and str(rows[scored[0]]["metric"]) in SCALES
+    return _same_examples(_cells(rows, scored, read)) if known else {}
+
+
+def comparable(cells: Mapping[int, Cell]) -> tuple[dict[int, Cell], bool]:
+    """Return which cells are compared, and whether as methods: those with enough seeds, if two have."""
+    enough = {place: cell for place, cell in cells.items() if cell.enough}
+    methods = len(enough) > 1 and not all(cell.fixed for cell in enough.values())
+    return (enough, True) if methods else (dict(cells), False)
 
 
 def _cells(rows: list[Row], scored: Iterable[int], read: Reader) -> dict[int, Cell]:

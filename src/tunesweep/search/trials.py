@@ -102,11 +102,23 @@ def score(record: RunRecord | None) -> Score | None:
 
 def on_select(run_id: str, store: Store) -> float | None:
     """Return what a run was watched by on the select split, as it was measured."""
-    record = store.get(run_id)
+    found = selected(store.get(run_id))
+    return None if found is None else found.shown
+
+
+class Selected(NamedTuple):
+    """How well a run did on the select split: to choose by, and as it was measured."""
+
+    score: Score
+    shown: float
+
+
+def selected(record: RunRecord | None) -> Selected | None:
+    """Return how a run did on the select split; nothing where it failed or trained nothing."""
     found = score(record)
     if record is None or found is None:
         return None
-    return -found.value if monitor(record) == "loss" else found.value
+    return Selected(found, -found.value if monitor(record) == "loss" else found.value)
 
 
 def ranked(trials: Iterable[Trial]) -> list[Trial]:

@@ -79,6 +79,11 @@ class Cell:
         """Variance of the mean by the rest."""
         return 0.0 if self.fixed else self.rest / (self.seeds * self.examples)
 
+    @property
+    def alone(self) -> float:
+        """Standard error of the mean by its seeds, the rest not among them."""
+        return sqrt(max(self.from_seeds - self.from_rest, 0.0))
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -146,21 +151,27 @@ def effect_size(first: Cell, second: Cell) -> float | None:
     return (first.mean - second.mean) / sqrt(squares / freedom) * unbiased
 
 
-def best_probability(cells: Sequence[Cell], higher: bool = True, draws: int = DRAWS) -> list[float]:
-    """Return for each cell the probability that its true mean is the best of them.
+def drawn_means(cells: Sequence[Cell], draws: int = DRAWS) -> tuple[Array, Array]:
+    """Draw true means, always alike, from what is known of them with flat priors: two parts that add up.
 
-    Drawn, always alike, from what is known of the means with flat priors: normal in the examples, which all
-    cells share, and Student's t in the seeds of each.
+    First each mean with what examples do to it, normal and the same examples for all [cells, draws]; then
+    what seeds do to it, Student's t in the seeds of each [cells, draws].
     """
-    if len(cells) == 1:
-        return [1.0]
     rng = np.random.default_rng(0)
     by_example = np.stack([cell.by_example for cell in cells])
-    covariance = np.cov(by_example) / by_example.shape[1]
-    drawn = rng.multivariate_normal([cell.mean for cell in cells], covariance, draws, method="eigh").T
+    covariance = np.atleast_2d(np.cov(by_example)) / by_example.shape[1]
+    means = [cell.mean for cell in cells]
+    shared = rng.multivariate_normal(means, covariance, draws, method="eigh").T
+    seeds = np.zeros_like(shared)
     for place, cell in enumerate(cells):
-        alone = sqrt(max(cell.from_seeds - cell.from_rest, 0.0))
-        if alone:
-            drawn[place] += alone * rng.standard_t(cell.seeds - 1, draws)
+        if cell.alone:
+            seeds[place] = cell.alone * rng.standard_t(cell.seeds - 1, draws)
+    return shared, seeds
+
+
+def best_probability(cells: Sequence[Cell], higher: bool = True, draws: int = DRAWS) -> list[float]:
+    """Return for each cell the probability that its true mean is the best of them (`drawn_means`)."""
+    shared, alone = drawn_means(cells, draws)
+    drawn = shared + alone
     winners = (drawn if higher else -drawn).argmax(axis=0)
     return [float(share) for share in np.bincount(winners, minlength=len(cells)) / draws]

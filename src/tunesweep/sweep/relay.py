@@ -10,6 +10,8 @@ from typing import IO
 
 LOG_LINES = 30
 PATIENCE_S = 1.0
+# What a worker says between jobs: in the pipe it stands after all of the job before.
+NEW_LOG = "\x1e"
 
 
 class Relay:
@@ -23,17 +25,17 @@ class Relay:
     def _pass_on(self) -> None:
         with self._stream:
             for raw in iter(self._stream.readline, b""):
-                self._say(raw.decode(errors="replace").rstrip("\r\n"))
+                line, new_log, _ = raw.decode(errors="replace").rstrip("\r\n").partition(NEW_LOG)
+                if line or not new_log:
+                    self._say(line)
+                if new_log:
+                    self._last.clear()
 
     def _say(self, line: str) -> None:
         self._last.append(line)
         with suppress(OSError, ValueError):  # nobody reads it any more; the worker must not wait
             sys.stderr.write(f"{line}\n")  # one write, so that lines of several workers stay whole
             sys.stderr.flush()
-
-    def forget(self) -> None:
-        """Begin a new log."""
-        self._last.clear()
 
     def log(self) -> str:
         """Return the last lines, once the worker has ended and all is read."""

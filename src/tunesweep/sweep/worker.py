@@ -16,6 +16,8 @@ from typing import NoReturn
 
 import cloudpickle
 
+from tunesweep.sweep.relay import NEW_LOG
+
 FAREWELL = b""
 INTERRUPTED = 130
 
@@ -35,6 +37,8 @@ def main() -> None:
 def _work(channel: Connection, inbox: SimpleQueue[bytes]) -> None:
     carry_out = pickle.loads(inbox.get())
     while payload := inbox.get():
+        if not sys.stdout.isatty():  # a terminal is written to directly, and remembers nothing
+            print(NEW_LOG, flush=True)
         channel.send_bytes(cloudpickle.dumps(carry_out(pickle.loads(payload))))
 
 

@@ -36,8 +36,6 @@ class Worker:
     def give(self, job: Job) -> None:
         """Hand out a job; that the worker is gone is noticed when its answer is awaited."""
         self.job, self._since = job, time.monotonic()
-        if self._relay:
-            self._relay.forget()
         self._send(job.payload)
 
     def _send(self, message: bytes) -> None:

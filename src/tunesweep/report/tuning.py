@@ -1,0 +1,237 @@
+"""Rows that differ in what was tuned become one: the best on the select split, whatever its test score is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from tunesweep.errors import BadConfig
+from tunesweep.report.columns import DASH, score_text
+from tunesweep.report.rows import NOT_RUN, Row
+from tunesweep.report.scores import SCALES
+from tunesweep.report.seeds import SEEDS, configuration, name_without
+from tunesweep.search.trials import Score, Selected
+from tunesweep.stats.trials import expected_best
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What was tried for a row of the table: one configuration for each value of what is tuned."""
+
+    name: str
+    tried: tuple[Row, ...]  # in the order given, whether they succeeded or not
+    metric: str | None
+
+
+def check_tuning(names: Sequence[str]) -> None:
+    """Refuse to tune what is no choice."""
+    for name in names:
+        if name.split(".")[0] in ("seed", "seeds"):
+            raise BadConfig(
+                f"report.tuning: {name!r} is not tuned, as the best seed is luck: name a setting, as train.lr"
+            )
+
+
+def tuned_settings(row: Row, names: Sequence[str]) -> list[str]:
+    """Return which settings of a row are tuned: `names` are settings or groups of them."""
+    return [key for key in row.settings if any(key == name or key.startswith(f"{name}.") for name in names)]
+
+
+def tune(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[Row], list[Trials]]:
+    """Return one row for all that differ in tuned settings alone, and what each was chosen among.
+
+    Chosen is by the mean over seeds of what the task is watched by on select, then by the loss there; of
+    equal ones the first. Rows with test scores but none on select stay apart: nothing chooses among them.
+    """
+    if not names:
+        return list(rows), []
+    found: list[Row] = []
+    trials: list[Trials] = []
+    for members in _groups(rows, names):
+        place = choose([on_select(row) for row in members])
+        if place is None and any(row["score"] is not None for row in members):
+            found += members
+            continue
+        trials.append(_trials(members, names))
+        found.append(_chosen(members, place))
+    return found, trials
+
+
+def _groups(rows: Sequence[Row], names: Sequence[str]) -> Iterator[list[Row]]:
+    """Put rows together that differ in tuned settings alone, and in what follows from these.
+
+    What seems to follow, but has two values where all that is tuned is the same, was chosen as well.
+    """
+
+    def apart(row: Row) -> list[str]:
+        return [*tuned_settings(row, names), *_followers(row, names)]
+
+    for members in _alike(rows, apart):
+        same: dict[str, list[Row]] = {}
+        for row in members:
+            same.setdefault(_values(row, tuned_settings(row, names)), []).append(row)
+        chosen = {
+            key
+            for some in same.values()
+            for key in _followers(some[0], names)
+            if len({_values(row, [key]) for row in some}) > 1
+        }
+        yield from _alike(members, partial(_without, apart=apart, chosen=chosen))
+
+
+def _without(row: Row, apart: Callable[[Row], list[str]], chosen: set[str]) -> list[str]:
+    return [key for key in apart(row) if key not in chosen]
+
+
+def _alike(rows: Sequence[Row], apart: Callable[[Row], list[str]]) -> Iterable[list[Row]]:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(configuration(row, apart(row)), []).append(row)
+    return groups.values()
+
+
+def _followers(row: Row, names: Sequence[str]) -> list[str]:
+    """Return what follows from a tuned rank: a method's `peft`, and alpha where it is twice the rank."""
+    tuned = [key for key in tuned_settings(row, names) if key.startswith("lora.")]
+    if not tuned:
+        return []
+    twice = "lora.r" in tuned and row.settings.get("lora.alpha") == 2 * row.settings["lora.r"]
+    return [key for key in row.settings if key.startswith("method.peft.") or (twice and key == "lora.alpha")]
+
+
+def _values(row: Row, keys: Sequence[str]) -> str:
+    return repr([(key, row.settings.get(key)) for key in keys])
+
+
+def _trains(row: Row) -> bool:
+    return row.settings.get("method.trained") is not False
+
+
+def varied(trials: Iterable[Trials], names: Sequence[str]) -> list[str]:
+    """Return the tuned settings in which the trials of some row differ."""
+    found: dict[str, None] = {}
+    for each in trials:
+        keys = {key: None for row in each.tried for key in tuned_settings(row, names)}
+        values = {key: {repr(row.settings.get(key)) for row in each.tried} for key in keys}
+        found |= {key: None for key in keys if len(values[key]) > 1}
+    return list(found)
+
+
+def with_select(run: Row) -> Row:
+    """Return a run that says how it did on select, for the files that list all runs."""
+    return (
+        run if run.selected is None else replace(run, values=run.values | {"on_select": run.selected.shown})
+    )
+
+
+def choose(scores: Sequence[Selected | None]) -> int | None:
+    """Return the place of the best score on select, the first of equal ones; None where there is none."""
+    known = [place for place, score in enumerate(scores) if score is not None]
+    return max(known, key=lambda place: _rank(scores[place]), default=None)
+
+
+def _rank(found: Selected | None) -> Score:
+    assert found is not None
+    return found.score
+
+
+def on_select(row: Row) -> Selected | None:
+    """Return the mean over the seeds of a row of how they did on select."""
+    found = [run.selected for run in (row.runs or (row,)) if run.selected is not None]
+    if not found:
+        return None
+    score = Score(fmean(s.score.value for s in found), fmean(s.score.minus_loss for s in found))
+    return Selected(score, fmean(s.shown for s in found))
+
+
+def _trials(members: Sequence[Row], names: Sequence[str]) -> Trials:
+    tried = tuple(row for row in members if row["status"] != NOT_RUN)
+    first = members[0]
+    name = name_without(first, SEEDS | set(tuned_settings(first, names)))
+    metric = next((str(row["metric"]) for row in members if row["metric"]), None)
+    return Trials(f"{first['label']}: {name}" if first["label"] else name, tried, metric)
+
+
+def _chosen(members: Sequence[Row], place: int | None) -> Row:
+    """Return the chosen row, which says among how many it was; of none that has a score, the first."""
+    row = members[place or 0]
+    if not _trains(row) and len(members) == 1:  # so nothing was tuned
+        return row
+    tried = sum(member["status"] != NOT_RUN for member in members)
+    selected = on_select(row)
+    values = {"trials": tried} | ({} if selected is None else {"on_select": selected.shown})
+    return replace(row, values=row.values | values)
+
+
+def expected_curve(trials: Trials) -> list[float]:
+    """Return for 1 to N trials the test score that is expected of the one that select chooses.
+
+    Of the trials that have both scores; the last is the score in the table. Means over seeds, and of
+    perplexities over their losses. The formula's source: `stats.trials.expected_best`.
+    """
+    scale = SCALES.get(str(trials.metric))
+    known = [(on_select(row), _test(row)) for row in trials.tried]
+    pairs = [(found.score, test) for found, test in known if found is not None and test is not None]
+    order = sorted({score for score, _ in pairs})
+    if not order:
+        return []
+    curve = expected_best([float(order.index(score)) for score, _ in pairs], [test for _, test in pairs])
+    return [scale.shown(mean) if scale else mean for mean in curve]
+
+
+def _test(row: Row) -> float | None:
+    """Return the mean test score over seeds, on the scale on which it is a mean."""
+    scale = SCALES.get(str(row["metric"]))
+    scores = [run["score"] for run in (row.runs or (row,)) if run["score"] is not None]
+    return fmean(scale.mean(score) if scale else score for score in scores) if scores else None
+
+
+def curve_table(trials: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
+    """Return the curves as header and lines of a table, at powers of two and at the last number of trials.
+
+    Without lines where no row had two trials that scored; a dash where a row had fewer.
+    """
+    curves = [(each.name, expected_curve(each)) for each in trials]
+    most = max((len(curve) for _, curve in curves), default=0)
+    if most < 2:
+        return [], []
+    shown = sorted({2**power for power in range(most.bit_length())} | {most})
+    lines = [
+        [name, *(score_text(curve[n - 1]) if n <= len(curve) else DASH for n in shown)]
+        for name, curve in curves
+        if curve
+    ]
+    return [
+        f"expected {trials[0].metric} after",
+        *(f"{n} trials" if n > 1 else "1 trial" for n in shown),
+    ], lines
+
+
+def remarks(rows: Sequence[Row], trials: Sequence[Trials], names: Sequence[str]) -> Iterator[str]:
+    """Say how rows were chosen, and warn where they had unequal chances."""
+    if not names:
+        return
+    listed = ", ".join(names)
+    made = [row["trials"] for row in rows if row["trials"] is not None and row["score"] is not None]
+    if made:
+        yield (
+            f"Tuned: {listed}. Each row is the best of its trials on select (mean over seeds); "
+            "its costs are those of this one alone."
+        )
+    if len(set(made)) > 1:
+        yield (
+            f"Warning: rows were tuned with {min(made)} to {max(made)} trials: who tries more finds more. "
+            "Give all the same number, or compare them at the same number below."
+        )
+    for each in trials:
+        seeds = {max(1, len(row.runs)) for row in each.tried}
+        if len(seeds) > 1:
+            yield (
+                f"Warning: the trials of {each.name} have {min(seeds)} to {max(seeds)} seeds: "
+                "the best of fewer seeds is more often luck."
+            )
+    if apart := sum(row["trials"] is None and _trains(row) for row in rows):
+        yield f"{apart} rows have no score on select and are not chosen among: they stand apart."
