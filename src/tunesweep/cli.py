@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunesweep.commands import care
+from tunesweep.commands import care, compare, reproduce
 from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
@@ -224,6 +224,8 @@ app.command()(care.gc)
 app.command("import")(care.import_)
 app.command()(care.extend)
 app.command()(recommend)
+app.command()(reproduce.reproduce)
+app.command()(compare.compare)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

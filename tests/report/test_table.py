@@ -184,6 +184,11 @@ def test_encodings_are_compared_by_what_is_left_after_the_tokenizer(record):
         ["0.00", "0.25"],
         ["1.00", "0.00"],
     )
+    assert "1-NN on pixels" not in shown  # of records that have none
+    runs[1].encoding |= {"pixel_accuracy": 0.96, "kept_accuracy": 0.104}
+    block = table("s", [Row.from_record(run) for run in runs]).blocks[0]
+    shown = {column.header: [column.cell(row) for row in block.rows] for column in block.columns}
+    assert (shown["1-NN on pixels"], shown["1-NN on what is kept"]) == (["–", "0.960"], ["–", "0.104"])
     alone = table("s", [Row.from_record(runs[0])]).blocks[0]
     assert "pixels kept" not in [column.header for column in alone.columns]
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from tunesweep.build import build
 from tunesweep.config import SPLITS, RunConfig
-from tunesweep.data import tokens
+from tunesweep.data import information, tokens
 from tunesweep.data.batches import GlobalBatches, ImageCollator, TextCollator, by_length
 from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.quality import quality
@@ -163,6 +163,8 @@ class DataModule(pl.LightningDataModule):
         if self.tokenizer is None:
             return {"name": "none"}
         found = tokens.description(self.rows["test"], self.splits.test, self.encoding, self.tokenizer)
+        if self.encoding is not None and self.encoding.modality == "image" and self.names:
+            found |= information.kept(self.rows, self.splits, self.encoding, self.tokenizer)
         return found | {"tokenizer_fingerprint": self._tokenizer_fingerprint}
 
 

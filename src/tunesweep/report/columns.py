@@ -83,6 +83,11 @@ READ = (
     Column("truncated", "cut", "{:.2f}".format),
     Column("kept", "pixels kept", "{:.2f}".format, "pixels\nkept"),
 )
+# The accuracy of the nearest neighbour, beside it where a record has it: what a poor model can be blamed for.
+NEAREST = (
+    Column("pixel_accuracy", "1-NN on pixels", "{:.3f}".format, "1-NN\npixels"),
+    Column("kept_accuracy", "1-NN on what is kept", "{:.3f}".format, "1-NN\nkept"),
+)
 COSTS = (
     Column("adapter", "trainable (adapter)", count, "adapter"),
     Column("head", "trainable (head)", count, "head"),
@@ -163,31 +168,33 @@ def columns(rows: list[Row], wanted: Sequence[str] = (), tuned: Sequence[str] = 
     """
     metric = next((str(row["metric"]) for row in rows if row["metric"]), "score")
     score = Column("score", metric, score_text, metric.replace("_", "_\n"))
-    measured = [column for column in MEASURED if any(row[column.key] is not None for row in rows)]
-    known = {c.key: c for c in (*SETTINGS, *COSTS, score, *MEASURED, *RESULTS, *READ, *ON_REQUEST)}
+    measured, seen = _had(MEASURED, rows), (*READ, *NEAREST)
+    known = {c.key: c for c in (*SETTINGS, *COSTS, score, *MEASURED, *RESULTS, *seen, *ON_REQUEST)}
     before, after = [*SETTINGS], [*COSTS, score, *measured, *RESULTS]
     if wanted:
         check_columns(wanted)
         own = [known[key] for key in wanted if known[key] not in MEASURED or known[key] in measured]
         before = [column for column in own if column in SETTINGS or column.key in ("label", "family")]
         ended = known["outcome"]
-        after = [column for column in own if column not in (*before, *READ, ended)] + [ended]
+        after = [column for column in own if column not in (*before, *seen, ended)] + [ended]
     shown = {column.key for column in before}
     extra = [key for key in tuned if COLUMN_OF.get(key) not in shown]
     keys = list(dict.fromkeys([*factors(rows), *extra]))
     headers = {column.header for column in (*before, *after)} | groups(rows)
     varied = [Column(key, header(key, keys, headers), _plain, numeric=_numeric(rows, key)) for key in keys]
     around = [Column(key, key, numeric=_numeric(rows, key)) for key in surrounding(rows)]
-    read = READ if "encoding.name" in keys else [c for c in READ if c.key in wanted]
+    read = [*READ, *_had(NEAREST, rows)] if "encoding.name" in keys else [c for c in seen if c.key in wanted]
     return [*before, *varied, *around, *read, *_with_judgement(after, rows)]
+
+
+def _had(some: Sequence[Column], rows: list[Row]) -> list[Column]:
+    """Return the columns that any row has."""
+    return [column for column in some if any(row[column.key] is not None for row in rows)]
 
 
 def _with_judgement(columns: list[Column], rows: list[Row]) -> list[Column]:
     """Add, next to the score and its interval, what several seeds and the comparison of rows say."""
-    tuned, seeded, judged = (
-        [column for column in some if any(row[column.key] is not None for row in rows)]
-        for some in (TUNED, SEEDED, JUDGED)
-    )
+    tuned, seeded, judged = (_had(some, rows) for some in (TUNED, SEEDED, JUDGED))
     keys = [column.key for column in columns]
     shown = [OVER_SEEDS if column is INTERVAL and seeded else column for column in columns]
     place = keys.index("score") + 1 if "score" in keys else len(keys) - 1
@@ -207,4 +214,4 @@ def check_columns(wanted: Sequence[str]) -> None:
 
 def column_names() -> list[str]:
     """Return what an experiment can name in `report.columns`."""
-    return ["score", *(c.key for c in (*SETTINGS, *READ, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]
+    return ["score", *(c.key for c in (*SETTINGS, *READ, *NEAREST, *COSTS, *MEASURED, *RESULTS, *ON_REQUEST))]

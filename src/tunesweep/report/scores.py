@@ -8,6 +8,7 @@ from math import exp, log
 
 import numpy as np
 
+from tunesweep.errors import StorageError
 from tunesweep.report.rows import Row
 from tunesweep.store import Store
 
@@ -60,6 +61,23 @@ def _columns(store: Store, row: Row) -> dict[str, Array] | None:
         return None
     columns = {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
     return columns if {"id", *wanted} <= set(columns) else None
+
+
+def all_columns(store: Store, row: Row) -> dict[str, Array]:
+    """Return all columns of a run's predictions, in the order of the examples' ids, or say why not."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = store.root / str(row["predictions"] or "none")
+    try:
+        table = pq.read_table(path)
+        order = np.argsort(table["id"].to_numpy(zero_copy_only=False), kind="stable")
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise StorageError(
+            f"the predictions of run {row['run_id']} cannot be read ({error or path}): the same command with "
+            "runtime.force=true makes them again"
+        ) from None
+    return {name: table[name].to_numpy(zero_copy_only=False)[order] for name in table.column_names}
 
 
 def of_metric(metric: str, columns: dict[str, Array]) -> Array:

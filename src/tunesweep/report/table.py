@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tunesweep.report import factors, tuning
+from tunesweep.report import anchors, factors, tuning
 from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
@@ -145,6 +145,7 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
     if "train.lr" not in tuned:
         yield from _untuned(rows)
     yield from _collapsed(rows)
+    yield from anchors.remarks(rows)
 
 
 def _intervals(rows: list[Row]) -> Iterator[str]:
