@@ -18,7 +18,15 @@ def plain(value):
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def in_32_bits() -> None:
+    """Keep bitsandbytes from kernels of 16 bits, which some CPUs have: the artefact is what is asked."""
+    from bitsandbytes.nn import modules
+
+    modules.has_avx512bf16 = lambda: False
+
+
 def main(jobs: list[dict]) -> list[dict]:
+    in_32_bits()
     answers = []
     for job in jobs:
         texts = [tuple(text) if isinstance(text, list) else text for text in job["texts"]]
