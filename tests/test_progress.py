@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tunesweep.config import Point
 from tunesweep.progress import title
 from tunesweep.run import run
@@ -92,6 +94,7 @@ def chunks(terminal: int) -> Any:
         yield block.decode(errors="replace")
 
 
+@pytest.mark.slow
 def test_on_a_terminal_bars_come_and_go(tmp_path):
     parts, printed = on_a_terminal(tmp_path)
     assert printed == ["succeeded", "failed"]  # and no bar in the pipe

@@ -42,7 +42,13 @@ def test_the_matrix_is_the_full_product_of_its_axes():
     assert len(ALLOWED) == 489
 
 
-@pytest.mark.parametrize("cell", [*ALLOWED, *FROM_A_RUN], ids=lambda cell: cell.id)
+def tried(cell):
+    """Return the cell as a parameter: the two that cost most together are tried by `make test-slow`."""
+    both = cell.quantisation == "nf4" and cell.checkpointing == "on"
+    return pytest.param(cell, id=cell.id, marks=[pytest.mark.slow] if both else [])
+
+
+@pytest.mark.parametrize("cell", map(tried, [*ALLOWED, *FROM_A_RUN]))
 def test_an_allowed_cell_learns(cell):
     config = tiny.config_of(cell)
     with quiet_libraries():

@@ -217,6 +217,7 @@ def test_a_killed_worker_costs_an_attempt(sweep, completes, monkeypatch, tmp_pat
     completes("hydra/launcher=local", todo=0)
 
 
+@pytest.mark.slow  # it waits for the time to pass
 def test_a_hung_step_is_ended_at_its_time(sweep, monkeypatch, tmp_path):
     real = train.train
 

@@ -63,7 +63,9 @@ def assert_same(kept: Kept, found: np.ndarray, tolerance: float = 1e-4) -> None:
     assert (names == kept.predictions["prediction"])[clear].all()
 
 
-@pytest.mark.parametrize("method", ["lora", pytest.param("dora", marks=pytest.mark.slow), "qlora"])
+@pytest.mark.parametrize(
+    "method", ["lora", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dora", "qlora"))]
+)
 def test_an_adapter_loads_with_peft_alone(make_config, method):
     from peft import PeftModel
 

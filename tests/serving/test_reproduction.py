@@ -64,6 +64,7 @@ def with_another_score(record: RunRecord) -> RunRecord:
     return replace(record, metrics=metrics)
 
 
+@pytest.mark.slow
 def test_predictions_that_were_tampered_with_are_found(digits, copied, tunesweep):
     path = copied.path("predictions", digits.run_id)
     frame = pd.read_parquet(path)
