@@ -48,7 +48,7 @@ def tried(cell):
     return pytest.param(cell, id=cell.id, marks=[pytest.mark.slow] if both else [])
 
 
-@pytest.mark.parametrize("cell", map(tried, [*ALLOWED, *FROM_A_RUN]))
+@pytest.mark.parametrize("cell", [tried(cell) for cell in (*ALLOWED, *FROM_A_RUN)])
 def test_an_allowed_cell_learns(cell):
     config = tiny.config_of(cell)
     with quiet_libraries():

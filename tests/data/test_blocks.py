@@ -192,7 +192,7 @@ def test_perplexity_of_wikitext_equals_an_independent_computation(lines, smollm2
 
 
 @pytest.mark.data
-def test_of_wikitext_the_first_token_of_every_block_goes_unscored(smollm2_tokenizer, data_folder):
+def test_of_wikitext_the_first_token_of_every_block_goes_unscored(data_folder, smollm2_tokenizer):
     documents = lines_of(data_folder / "wikitext2" / "wiki.valid.raw", None)
     source = stream(documents, "\n", smollm2_tokenizer)
     windows = scoring_windows(source.ids, 512)
@@ -210,7 +210,7 @@ def test_of_wikitext_the_first_token_of_every_block_goes_unscored(smollm2_tokeni
 
 
 @pytest.mark.data
-def test_a_byte_level_tokenizer_gives_every_byte_to_one_token(smollm2_tokenizer, data_folder):
+def test_a_byte_level_tokenizer_gives_every_byte_to_one_token(data_folder, smollm2_tokenizer):
     text = (data_folder / "wikitext2" / "wiki.valid.raw").read_text(encoding="utf-8")[:20_000]
     text += " 猫が🐈‍⬛です naïve — größer" * 20
     source = stream([text], "\n", smollm2_tokenizer)

@@ -49,6 +49,7 @@ def test_minilm_lower_cases_base64_into_something_else(layout: str, minilm: Any,
 
 
 @pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.slow  # the conversion of its tokenizer takes twenty seconds
 def test_smollm2_keeps_every_pixel(name: str, smollm2_tokenizer: Any, digits: np.ndarray) -> None:
     encoding = image_encoding(name)
     for image in digits:
