@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import html
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
+from tunesweep.report.garbage import uncollected
 from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
@@ -64,18 +63,6 @@ def build(store: Store, scope: Scope) -> Table:
     """Read the store and return the table of a scope."""
     with uncollected():
         return _build(store, scope)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep Python from looking for garbage among thousands of records: that takes as long as reading them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _build(store: Store, scope: Scope) -> Table:
