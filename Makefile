@@ -74,10 +74,10 @@ format: setup ## rewrite the code in the project's style
 
 bench: setup ## measure starts, time per step, label words and a whole sweep (medians)
 	$(BIN)/python benchmarks/start.py
-	$(BIN)/python benchmarks/tables.py
 	$(BIN)/python benchmarks/step.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/tables.py
 
 bench-memory: setup ## measure peak memory against predictions, and write docs/memory.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py $(ARGS)
