@@ -64,7 +64,7 @@ def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be written ({reason}): {remedy}")
 
 
-def parse(run_id: str, text: str) -> RunRecord:
+def parse(run_id: str, text: str | bytes) -> RunRecord:
     """Read a record, and refuse what a table could not be made of."""
     record = RunRecord.from_json(text)
     for name, expected in _TYPES.items():
@@ -123,7 +123,7 @@ class Store:
         """Return a record, or nothing when there is none that can be read; refuse one of a later version."""
         path = self.path("records", run_id)
         try:
-            return parse(run_id, path.read_text(encoding="utf-8"))
+            return parse(run_id, path.read_bytes())
         except FileNotFoundError:
             return None
         except NewerRecord as error:

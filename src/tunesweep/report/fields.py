@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
+
+import orjson
 
 # Column -> where a record says it.
 TEXTS = {
@@ -83,6 +85,7 @@ def _by_place(paths: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
+_Places = Mapping[str, Mapping[str, str]]
 TEXTS_BY_PLACE, NUMBERS_BY_PLACE = _by_place(TEXTS), _by_place(NUMBERS)
 
 
@@ -97,13 +100,25 @@ def surroundings(source: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def read(source: Any, places: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+def texts(source: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the columns of text."""
+    return _read(source, TEXTS_BY_PLACE, text_of)
+
+
+def numbers(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of numbers."""
+    return _read(source, NUMBERS_BY_PLACE, number)
+
+
+def _read(source: Any, places: _Places, convert: Callable[[Any], Any]) -> dict[str, Any]:
     """Return a value for every column; each place is gone to once, as there may be ten thousand records."""
     found: dict[str, Any] = {}
     for place, names in places.items():
         values = dig(source, place) if place else source
         known = values if isinstance(values, dict) else {}
-        found |= {column: known.get(name) for column, name in names.items()}
+        for column, name in names.items():
+            value = known.get(name)
+            found[column] = None if value is None else convert(value)
     return found
 
 
@@ -126,38 +141,37 @@ def text_of(value: object) -> str | None:
 
 def number(value: object) -> Any:
     """Return a finite number as it is, anything else as None."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if real and math.isfinite(value) else None  # type: ignore[arg-type]
+    kind = type(value)  # exactly: True is no number
+    return value if kind is int or (kind is float and math.isfinite(value)) else None  # type: ignore[arg-type]
 
 
 def one_line(text: object) -> str:
     """Return a text on one line, without what a terminal would obey."""
-    line = " ".join(str(text).split())
+    text = str(text)
+    if text.isprintable() and "  " not in text and text == text.strip():  # nearly always, and soon known
+        return text
+    line = " ".join(text.split())
     return line if line.isprintable() else "".join(mark for mark in line if mark.isprintable())
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a nested config as dotted keys; lists become JSON, `runtime` is no setting of a point."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
-        name = _dotted(prefix, key)
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{name}.") if name != "runtime" else {}
-        else:
-            flat[name] = _text_of_list(value) if isinstance(value, list) else value
+        if key != "runtime":
+            flat |= _flat_part(key, orjson.dumps(value))
     return flat
 
 
-@cache  # ten thousand rows have the same few keys, and share them
-def _dotted(prefix: str, key: str) -> str:
-    return f"{prefix}{key}"
+@lru_cache(maxsize=1000)
+def _flat_part(name: str, part: bytes) -> Mapping[str, Any]:
+    """Flatten a part of a config, given as JSON: of ten thousand runs most parts are alike, and shared."""
+    return dict(_leaves(name, orjson.loads(part)))
 
 
-def _text_of_list(values: list[Any]) -> str:
-    plain = all(isinstance(value, str) for value in values)
-    return _text_of_words(tuple(values)) if plain else json.dumps(values)
-
-
-@lru_cache
-def _text_of_words(words: tuple[str, ...]) -> str:
-    return json.dumps(words)
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(f"{name}.{key}", inner)
+    else:
+        yield name, json.dumps(value) if isinstance(value, list) else value

@@ -9,17 +9,7 @@ from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError, suggest
 from tunesweep.record import RunRecord
-from tunesweep.report.fields import (
-    NUMBERS_BY_PLACE,
-    TEXTS_BY_PLACE,
-    dig,
-    flatten,
-    number,
-    one_line,
-    read,
-    surroundings,
-    text_of,
-)
+from tunesweep.report.fields import dig, flatten, number, numbers, one_line, surroundings, texts
 from tunesweep.report.where import narrow
 from tunesweep.search.trials import Selected, on_select, selected
 from tunesweep.stats.proportion import wilson
@@ -55,10 +45,9 @@ class Row:
     def from_record(cls, record: RunRecord) -> Row:
         """Flatten a record."""
         source = vars(record)
-        texts = {key: text_of(value) for key, value in read(source, TEXTS_BY_PLACE).items()}
-        numbers = {key: number(value) for key, value in read(source, NUMBERS_BY_PLACE).items()}
+        said, counted = texts(source), numbers(source)
         return cls(
-            values=texts | numbers | _share(numbers) | _training(numbers, record) | _score(record, texts),
+            values=said | counted | _share(counted) | _training(counted, record) | _score(record, said),
             settings=flatten(record.config),
             lr_by_hand=record.runtime.get("lr_by_hand") is True,
             measured=_measured(record),

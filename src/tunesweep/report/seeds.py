@@ -62,11 +62,13 @@ def _merged(runs: list[Row]) -> Row:
 
 def _value(key: str, runs: list[Row]) -> Any:
     """Return the mean of a number, and of anything else what the runs say, if they agree."""
-    found = [run.values[key] for run in runs if run.values.get(key) is not None]
+    found = [value for run in runs if (value := run.values.get(key)) is not None]
+    if not found or found.count(found[0]) == len(found):
+        return found[0] if found else None
     kinds = {type(value) for value in found}
-    if found and kinds <= {int, float}:
+    if kinds <= {int, float}:
         return round(fmean(found)) if kinds == {int} else fmean(found)
-    return found[0] if found and all(value == found[0] for value in found) else None
+    return None
 
 
 def _outcome(runs: list[Row]) -> str:
