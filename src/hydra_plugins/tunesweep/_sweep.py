@@ -78,6 +78,7 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
         check_columns(option["columns"])
         _check_settings("factors", option["factors"], composed)
         _check_settings("tuning", option["tuning"], composed)
+        _check_settings("within", [option["within"]] if option["within"] else [], composed)
         check_tuning(option["tuning"])
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}

@@ -63,6 +63,9 @@ class ReportConfig:
     columns: list[str] = field(default_factory=list)  # its columns, in order; none: the usual ones
     factors: list[str] = field(default_factory=list)  # settings that rows may differ in: they are its subject
     tuning: list[str] = field(default_factory=list)  # settings of which each row shows the best on select
+    within: str | None = (
+        None  # a setting with numbers: which rows lead at each of its values, and what more of it gives
+    )
     per_class: bool = False  # a report per class for each row
 
 

@@ -75,6 +75,7 @@ def _build(store: Store, scope: Scope) -> Table:
         problems=store.problems,
         wanted=options.get("columns") or (),
         tuned=options.get("tuning") or (),
+        within=options.get("within"),
         declared=[*(options.get("factors") or ()), *_swept(sweep.get("command") or ())],
         read=reader(store),
     )

@@ -13,6 +13,7 @@ from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import Reader
 from tunesweep.report.seeds import merge
 from tunesweep.report.verdict import Verdict, judge
+from tunesweep.report.within import conclusions
 
 RANDOM = "random"  # what `model.source` says of weights that were drawn, not read
 
@@ -48,29 +49,29 @@ def table(
     wanted: Sequence[str] = (),
     declared: Iterable[str] = (),
     tuned: Sequence[str] = (),
+    within: str | None = None,
     read: Reader = lambda _: None,
 ) -> Table:
     """Build the report of some rows, in the order given.
 
     `wanted` are the columns of an experiment, `declared` the settings that it is about, `tuned` those
-    of which each row shows the best on select; `read` gives a row's
-    scores per example, which rows are compared by.
+    of which each row shows the best on select, `within` one at whose values rows are compared; `read`
+    gives a row's scores per example, which rows are compared by.
     """
     groups = group(rows)
-    blocks = [
-        _block(title, runs, Options(tuple(wanted), tuple(declared), tuple(tuned)), read)
-        for title, runs in zip(_titles(groups), groups, strict=True)
-    ]
+    options = Options(tuple(wanted), tuple(declared), tuple(tuned), within)
+    blocks = [_block(title, runs, options, read) for title, runs in zip(_titles(groups), groups, strict=True)]
     return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
 
 
 @dataclass(frozen=True)
 class Options:
-    """What an experiment says of its table: columns, its subject, and what it tunes."""
+    """What an experiment says of its table: columns, its subject, what it tunes, and what it looks along."""
 
     wanted: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
+    within: str | None = None
 
 
 def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block:
@@ -81,6 +82,7 @@ def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block
     keys = tuning.varied(trials, options.tuned)
     notes = [
         *tuning.remarks(rows, trials, options.tuned),
+        *conclusions(rows, options.within, declared, read),
         *_notes(verdict, keys),
         *factors.remarks(rows, declared),
         *_ends(runs),
