@@ -50,6 +50,7 @@ REFUSED = {
         ["dataset=reviews is made of texts", "encoding=text"],
     ),
     "unknown factor": (["report.factors=[trian]"], ["report.factors", "'trian'", "as train.epochs"]),
+    "unknown column of a plan": (["plan=true", "report.columns=[train_rows]"], ["report.columns=train_rows"]),
     "unknown setting to look along": (["report.within=lora.rank"], ["report.within", "'lora.rank'"]),
     "missing file": (["dataset=files", "dataset.train=revews.csv"], ["does not exist", "reviews.csv"]),
 }

@@ -52,6 +52,7 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     composed = {words: _compose(loader, config, words) for words in places}
     shown = commands.wanted([cfg.plan for cfg in composed.values()])
     found = extended([(_planned(words, places[words], cfg), cfg) for words, cfg in composed.items()])
+    report = _report([cfg for _, cfg in found])  # a plan, too, is refused for what the sweep would be
     plan = make_plan([point for point, _ in found], dry=bool(shown))
     if shown:
         commands.show(plan, shown)
@@ -61,7 +62,7 @@ def sweep(context: HydraContext, task: TaskFunction, config: DictConfig, argumen
     frozen = {point.overrides: _freeze(composed[point.overrides], point) for point in plan.points}
     _check_workers(config, plan)
     launcher = _launcher(context, task, config, frozen)
-    with Sweep(plan, list(arguments), _report(list(composed.values()))) as running, _warm(launcher):
+    with Sweep(plan, list(arguments), report) as running, _warm(launcher):
         returns = _launch(launcher, running)
     running.raise_failures()
     return [[returns.get(p.overrides) or _completed(p, frozen) for p in batch] for batch in _batches(plan)]
