@@ -1,0 +1,26 @@
+"""What a sweep sends to W&B while it runs: each point when it ends, and their comparison at the end (R8)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tunesweep.config import RunConfig
+from tunesweep.record import RunRecord
+from tunesweep.report.rows import Scope
+from tunesweep.report.tracking.comparison import send_comparison
+from tunesweep.report.tracking.runs import send_run
+
+if TYPE_CHECKING:
+    from tunesweep.sweep.plan import Plan
+
+
+def mirror_run(record: RunRecord, config: RunConfig) -> str | None:
+    """Send one record; return what went wrong, if anything did: it is a warning, never a lost result."""
+    return send_run(record, config.runtime.wandb, Path(config.runtime.store))
+
+
+def mirror_sweep(plan: Plan) -> str | None:
+    """Send the comparison of a sweep as a run of its own."""
+    runtime = plan.points[0].config.runtime
+    return send_comparison(plan.store, Scope(plan.sweep_id), runtime.wandb)
