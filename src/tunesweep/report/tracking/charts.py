@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunesweep.report.table import Table
     from tunesweep.store import Store
 
+DPI = 110  # of a PNG, which is looked at on a screen
 SPECIFICATION = "wandb/lineseries/v0"
 FIELDS = {"step": "x", "lineKey": "line", "lineVal": "y"}
 COLUMNS = ("line", "point", "x", "y", "low", "high", "front")
@@ -52,7 +53,8 @@ class Drawing:
     @property
     def strings(self) -> dict[str, str]:
         """Return what W&B writes at its own chart."""
-        return {"title": f"{self.picture.title}: {self.picture.y.title}", "xname": self.picture.x.title}
+        title, y = self.picture.title, self.picture.y.title
+        return {"title": title if y in title else f"{title}: {y}", "xname": self.picture.x.title}
 
 
 def drawings(store: Store, table: Table) -> Iterator[Drawing]:
@@ -100,7 +102,7 @@ def _image(drawing: Drawing) -> Any:
     import wandb
     from PIL import Image
 
-    from tunesweep.report.plots import DPI, STYLE, draw
+    from tunesweep.report.plots import STYLE, draw
 
     file = io.BytesIO()
     with mpl.rc_context(STYLE):

@@ -15,6 +15,8 @@ from tunesweep.report.series import Records
 from tunesweep.report.table import Block, Table
 from tunesweep.report.tracking import comparison, panels
 from tunesweep.report.tracking.charts import Drawing, drawings
+from tunesweep.report.tracking.runs import block_tag
+from tunesweep.report.tracking.session import tag
 from tunesweep.report.tracking.topics import Topic, topic
 from tunesweep.store import Store
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
 BY_METHOD = "method.name"
+RUNS = 100  # that a panel shows
 
 
 def check_installed() -> None:
@@ -84,6 +87,7 @@ def workspace(subject: Subject, settings: WandbConfig) -> Workspace:
         project=settings.project,
         name=subject.title,
         sections=sections,
+        settings=ws.WorkspaceSettings(max_runs=RUNS),
         runset_settings=runs,
     )
 
@@ -92,8 +96,8 @@ def _of_sweep(subject: Subject, *more: Any) -> Any:
     """Return a filter of the sweep's runs, by tag: a run is of one group, and may be of several sweeps."""
     from wandb_workspaces import expr
 
-    tag = [expr.Tags().isin([f"sweep:{subject.table.name}"])] if subject.narrow else []
-    return expr.And(*tag, *more) if tag or more else ""
+    sweep = [expr.Tags().isin([tag(f"sweep:{subject.table.name}")])] if subject.narrow else []
+    return expr.And(*sweep, *more) if sweep or more else ""
 
 
 def report(subject: Subject, settings: WandbConfig) -> Report:
@@ -119,7 +123,7 @@ def _parts(subject: Subject, settings: WandbConfig) -> Iterator[Any]:
     for block, known in zip(subject.table.blocks, subject.topics, strict=True):
         yield wr.MarkdownBlock(_text(block))
         if known is not None:
-            runs = _of_sweep(subject, expr.Config("comparable") == known.comparable)
+            runs = _of_sweep(subject, expr.Tags().isin([block_tag(known.comparable)]))
             grouped = _runset(known.title, runs, settings, f"config.{BY_METHOD}")
             yield wr.PanelGrid(runsets=[grouped], panels=panels.of_topic(known))
     yield wr.MarkdownBlock("\n".join(["## Comparison", *(f"- {note}" for note in subject.table.notes)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,21 @@ from tunesweep.report.tracking.runs import send_run
 if TYPE_CHECKING:
     from tunesweep.sweep.plan import Plan
 
+log = logging.getLogger(__name__)
+
 
 def mirror_run(record: RunRecord, config: RunConfig) -> str | None:
     """Send one record; return what went wrong, if anything did: it is a warning, never a lost result."""
-    return send_run(record, config.runtime.wandb, Path(config.runtime.store))
+    return _warned(send_run(record, config.runtime.wandb, Path(config.runtime.store)))
 
 
 def mirror_sweep(plan: Plan) -> str | None:
     """Send the comparison of a sweep as a run of its own."""
     runtime = plan.points[0].config.runtime
-    return send_comparison(plan.store, Scope(plan.sweep_id), runtime.wandb)
+    return _warned(send_comparison(plan.store, Scope(plan.sweep_id), runtime.wandb))
+
+
+def _warned(problem: str | None) -> str | None:
+    if problem:
+        log.warning(problem)
+    return problem

@@ -13,7 +13,7 @@ from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, number
 from tunesweep.report.html.details import KINDS
 from tunesweep.report.rows import Row
-from tunesweep.report.tracking.session import NAME, flat, key, session, tags_of
+from tunesweep.report.tracking.session import NAME, flat, key, session, tag, tags_of
 
 JOB = "point"
 CLASSES = ("class", "precision", "recall", "F1", "examples")
@@ -41,6 +41,11 @@ def comparable(row: Row) -> str | None:
         return None
     mark = hashlib.sha256(json.dumps(row.measured).encode()).hexdigest()[:6]
     return key(f"{row['dataset'] or 'unknown'}_{row['metric']}_{mark}")
+
+
+def block_tag(name: str | None) -> str | None:
+    """Return the tag of runs whose scores compare: what dashboards pick the runs of a block by."""
+    return name and tag(f"block:{name}")
 
 
 def score_key(row: Row) -> str | None:
@@ -84,7 +89,8 @@ def _tags(record: RunRecord, sweeps: Iterable[str]) -> list[str]:
     groups = (f"sweep:{name}" for name in (record.sweep_id, *sweeps) if name)
     parts = (dig(record.config, f"{group}.name") for group in ("model", "method", "dataset"))
     learned = "not learned" if record.metrics.get("learned") is False else None
-    return tags_of([*groups, *(str(part) for part in parts if part), record.status, learned])
+    words = (*(str(part) for part in parts if part), record.status, learned)
+    return tags_of([*groups, *words, block_tag(comparable(Row.from_record(record)))])
 
 
 def _config(record: RunRecord) -> dict[str, Any]:

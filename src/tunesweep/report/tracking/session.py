@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ from tunesweep.config import WandbConfig
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report.fields import one_line
 
-log = logging.getLogger(__name__)
-
 TAG, NAME = 64, 128  # characters that W&B takes
 Send = Callable[[Any], None]
 # W&B would describe the process that sends; the record says more, and of the process that trained.
 OF_THE_SENDER = {
     "disable_git": True,
+    "host": "",
+    "program": "tunesweep",
     "save_code": False,
     "x_disable_machine_info": True,
     "x_disable_meta": True,
@@ -38,28 +38,46 @@ def session(settings: WandbConfig, store: Path, send: Send, exit_code: int, **ru
     if mode == "disabled":
         return None
     try:
-        import wandb
-
-        os.environ.setdefault("WANDB_SILENT", "true")
+        wandb = library()
         store.mkdir(parents=True, exist_ok=True)
-        opened = wandb.init(
-            project=settings.project,
-            entity=settings.entity,
-            mode=mode,
-            dir=str(store),
-            reinit="create_new",  # a second init in one process would return the first run
-            settings=wandb.Settings(silent=True, console="off", **OF_THE_SENDER),
-            **run,
-        )
-        try:
-            send(opened)
-        finally:
-            opened.finish(exit_code=exit_code)
+        with _all_below(store):
+            opened = wandb.init(
+                project=settings.project,
+                entity=settings.entity,
+                mode=mode,
+                dir=str(store),
+                reinit="create_new",  # a second init in one process would return the first run
+                settings=wandb.Settings(silent=True, console="off", **OF_THE_SENDER),
+                **run,
+            )
+            try:
+                send(opened)
+            finally:
+                opened.finish(exit_code=exit_code)
     except Exception as error:  # whatever the mirror throws must not cost the result
-        problem = f"W&B ({mode}) could not be written: {type(error).__name__}: {one_line(error)}"
-        log.warning(problem)
-        return problem
+        return f"W&B ({mode}) could not be written: {type(error).__name__}: {one_line(error)}"
     return None
+
+
+def library() -> Any:
+    """Return W&B's own package, which is asked not to talk."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
+    return wandb
+
+
+@contextmanager
+def _all_below(store: Path) -> Iterator[None]:
+    """Keep in the store what W&B would put into the home folder: tables that wait for being sent."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str((store / "wandb" / "data").resolve())
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
 
 
 def check_access(settings: WandbConfig) -> None:
@@ -68,10 +86,8 @@ def check_access(settings: WandbConfig) -> None:
         return
     if (wanted := os.environ.get("WANDB_MODE", "online")) != "online":
         raise BadConfig(f"WANDB_MODE={wanted} forbids to send: unset it, or write files with --offline")
-    import wandb
-
     try:
-        known = wandb.login(prompt=False, verify=True)
+        known = library().login(prompt=False, verify=True)
     except Exception as error:  # a wrong key, no network, a proxy: whatever it is, it is said in a sentence
         raise StorageError(
             f"W&B did not let you in ({one_line(error)}): run `wandb login`, or write files with --offline"
@@ -100,4 +116,10 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tags_of(words: Iterable[str | None]) -> list[str]:
     """Return words as tags, once each."""
-    return list(dict.fromkeys(word[:TAG] for word in words if word))
+    return list(dict.fromkeys(tag(word) for word in words if word))
+
+
+def tag(word: str) -> str:
+    """Return a word as a tag; what is too long for one is cut at its middle, as its end may tell it apart."""
+    half = (TAG - 1) // 2
+    return word if len(word) <= TAG else f"{word[:half]}~{word[-half:]}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tunesweep.report.factors import factors
+from tunesweep.report.fronts import COSTS as FRONTS
 from tunesweep.report.rows import Row
 from tunesweep.report.series import Records, is_log
 from tunesweep.report.table import Block
@@ -23,6 +24,7 @@ COSTS = {
     "disk_bytes": "cost_disk_bytes",
 }
 ROWS = "train_rows"
+TITLES = {column: axis.title for column, (_, axis) in FRONTS.items()} | {ROWS: "training examples"}
 
 
 @dataclass(frozen=True)
@@ -83,4 +85,4 @@ def _varied(rows: list[Row], places: dict[str, str]) -> Iterator[Quantity]:
         values = [row[column] for row in rows if row[column] is not None]
         if len(set(map(str, values))) > 1:
             numbers = [value for value in values if isinstance(value, int | float)]
-            yield Quantity(column.replace("_", " "), name, len(numbers) == len(values) and is_log(numbers))
+            yield Quantity(TITLES.get(column, column), name, len(numbers) == len(values) and is_log(numbers))

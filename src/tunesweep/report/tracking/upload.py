@@ -29,12 +29,12 @@ def upload(store: Store, scope: Scope, settings: WandbConfig, say: Callable[[str
     records, absent = _records(store, scope)
     sweeps = _memberships(store)
     found = Upload(absent=absent)
-    failed_in_a_row = 0
+    failed_in_a_row, done = 0, "written" if settings.mode == "offline" else "sent"
     for number, record in enumerate(records, 1):
         problem = send_run(record, settings, store.root, sweeps.get(record.run_id, ()))
         failed_in_a_row = failed_in_a_row + 1 if problem else 0
         _count(found, problem, f"{record.name} ({record.run_id})")
-        say(f"{number}/{len(records)} {record.name}: {'not sent' if problem else 'sent'}")
+        say(f"{number}/{len(records)} {record.name}: {'failed' if problem else done}")
         left = len(records) - number
         if failed_in_a_row == PATIENCE and left:
             found.problems.append(f"stopped after {PATIENCE} failures in a row: {left} runs are not sent")
