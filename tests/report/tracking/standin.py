@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,6 +23,7 @@ class Service(ThreadingHTTPServer):
         self.asked: list[tuple[str, dict[str, Any]]] = []  # operation and variables
         self.lines: dict[str, dict[int, str]] = {}  # run -> line -> of its history
         self.files: dict[str, set[str]] = {}  # run -> files
+        self.views: dict[str, dict[str, Any]] = {}  # id -> workspace or report
 
     @property
     def address(self) -> str:
@@ -70,29 +73,10 @@ class Handler(BaseHTTPRequestHandler):
             lines |= {history["offset"] + place: line for place, line in enumerate(history["content"])}
 
     def _answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        name = query.split("(")[0].split("{")[0].split()[-1]
+        name = re.split(r"[\s({]+", query.strip())[1]
         self.server.asked.append((name, variables))
-        if name == "UpsertBucket":
-            project = {"id": "p", "name": variables["project"], "entity": {"id": "e", "name": "me"}}
-            bucket = {"id": "r", "name": variables["name"], "displayName": variables["displayName"]}
-            bucket |= {"config": "{}", "sweepName": None, "historyLineCount": 0, "project": project}
-            return {"upsertBucket": {"bucket": bucket, "inserted": True}}
-        if name == "CreateRunFiles":
-            self.server.files.setdefault(variables["run"], set()).update(variables["files"])
-            files = [
-                {"name": file, "uploadUrl": f"{self.server.address}/put/{file}"}
-                for file in variables["files"]
-            ]
-            return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
-        if name == "ArtifactType":
-            return {"project": {"artifact": None}}
-        if name == "CreateArtifact":
-            latest = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
-            return {
-                "createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": latest}}
-            }
-        viewer = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}"}
-        return {"viewer": viewer | {"teams": {"edges": []}}}
+        answer = ANSWERS.get(name, lambda *_: {"viewer": VIEWER})
+        return answer(self.server, variables)
 
     def _body(self) -> bytes:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -105,6 +89,59 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+VIEWER = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}", "teams": {"edges": []}}
+LAST_PAGE = {"endCursor": None, "hasNextPage": False}
+Answer = Callable[[Service, dict[str, Any]], dict[str, Any]]
+
+
+def _run(_: Service, asked: dict[str, Any]) -> dict[str, Any]:
+    project = {"id": "p", "name": asked["project"], "entity": {"id": "e", "name": "me"}}
+    bucket = {"id": "r", "name": asked["name"], "displayName": asked["displayName"], "project": project}
+    bucket |= {"config": "{}", "sweepName": None, "historyLineCount": 0}
+    return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+
+
+def _files(service: Service, asked: dict[str, Any]) -> dict[str, Any]:
+    service.files.setdefault(asked["run"], set()).update(asked["files"])
+    files = [{"name": name, "uploadUrl": f"{service.address}/put/{name}"} for name in asked["files"]]
+    return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+
+
+def _artifact(*_: Any) -> dict[str, Any]:
+    latest = {"id": "s", "latestArtifact": {"id": "a", "versionIndex": 0}}
+    return {"createArtifact": {"artifact": {"id": "a", "state": "COMMITTED", "artifactSequence": latest}}}
+
+
+def _keep(service: Service, asked: dict[str, Any]) -> dict[str, Any]:
+    """Keep a view under its id, a new one where none is given, as base64 as the service has it."""
+    name = asked.get("id") or base64.b64encode(f"View:{len(service.views) + 1}".encode()).decode()
+    view = {key: asked[key] for key in ("name", "displayName", "description", "type", "spec")}
+    project = {"id": "p", "name": asked["projectName"], "entityName": "me"}
+    service.views[name] = view | {"id": name, "updatedAt": "2026-01-01T00:00:00", "project": project}
+    return {"upsertView": {"view": service.views[name], "inserted": True}}
+
+
+def _named(service: Service, asked: dict[str, Any]) -> dict[str, Any]:
+    found = [view for view in service.views.values() if view["name"] == asked["viewName"]]
+    return {"project": {"allViews": {"edges": [{"node": view} for view in found]}}}
+
+
+ANSWERS: dict[str, Answer] = {
+    "UpsertBucket": _run,
+    "CreateRunFiles": _files,
+    "CreateArtifact": _artifact,
+    "ArtifactType": lambda *_: {"project": {"artifact": None}},
+    "UpsertView2": _keep,
+    "upsertView": _keep,
+    "View": _named,
+    "SpecificReport": lambda service, asked: {"view": service.views[asked["reportId"]]},
+    "GetProjects": lambda *_: {
+        "models": {"edges": [], "pageInfo": {"endCursor": None, "hasNextPage": False}}
+    },
+    "ProjectInternalId": lambda *_: {"project": {"id": "p", "internalId": "UHJvamVjdDox"}},
+}
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class Subject:
     @property
     def title(self) -> str:
         """Return what it is called in W&B."""
-        return f"tunesweep: sweep {self.table.name}" if self.narrow else "tunesweep: all runs"
+        return f"tunesweep sweep {self.table.name}" if self.narrow else "tunesweep all runs"
 
 
 def subject(store: Store, scope: Scope) -> Subject:
