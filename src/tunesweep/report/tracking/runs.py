@@ -56,10 +56,10 @@ def score_key(row: Row) -> str | None:
 
 def curves(record: RunRecord) -> Iterator[dict[str, float]]:
     """Yield what is sent of each epoch."""
-    for entry in record.history:
+    for place, entry in enumerate(record.history, 1):
         scores = {key(f"curve_{name}"): value for name, value in entry.items() if name != "epoch"}
         known = {name: value for name, value in scores.items() if number(value) is not None}
-        yield {"epoch": entry["epoch"]} | known
+        yield {"epoch": number(entry.get("epoch")) or place} | known
 
 
 def summary(record: RunRecord) -> dict[str, Any]:
