@@ -102,9 +102,19 @@ def test_a_sweep_has_a_run_with_its_comparison(make_config):
     assert absent[block["columns"].index("status")] == "not run"
     both = [record.main_metric for record in records]
     assert row[block["columns"].index("accuracy")] == pytest.approx(sum(both) / 2)
+    assert {"report", "block1_training_loss_table"} <= told.keys
+    assert not any(key.endswith("_picture") for key in told.keys)  # which take long to draw
     scores = [line[runs["columns"].index("score")] for line in runs["data"]]
     assert scores[:2] == both
     assert [line[runs["columns"].index("status")] for line in runs["data"]][2:] == ["not run"]
+
+
+def test_a_sweep_that_is_sent_at_once_has_its_images(make_config, monkeypatch):
+    given: list[bool] = []
+    monkeypatch.setattr("tunesweep.report.tracking.mirror.send_comparison", lambda *a: given.append(a[3]))
+    for mode in ("online", "offline"):
+        assert mirror_sweep(plan(make_config(*LOGISTIC, f"runtime.wandb.mode={mode}"))) is None
+    assert given == [True, False]
 
 
 def test_a_tracker_that_fails_costs_no_result(make_config, monkeypatch, caplog):

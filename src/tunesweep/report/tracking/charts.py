@@ -70,13 +70,13 @@ def drawings(store: Store, table: Table) -> Iterator[Drawing]:
             yield Drawing(key(f"block{number}_{picture.key}"), block.title, picture)
 
 
-def charts(store: Store, table: Table) -> dict[str, Any]:
-    """Return what is sent: charts with their points, and images."""
+def charts(store: Store, table: Table, images: bool) -> dict[str, Any]:
+    """Return what is sent: charts with their points, and images if they are wanted."""
     found: dict[str, Any] = {}
     for drawing in drawings(store, table):
         if drawing.native:
             found[drawing.name] = _chart(drawing)
-        if drawing.image:
+        if images and drawing.image:
             found[drawing.image_name] = _image(drawing)
     return found
 

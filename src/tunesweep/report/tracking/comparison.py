@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.config import WandbConfig
-from tunesweep.report.rows import Row, Scope
+from tunesweep.report.rows import Row, Scope, find_sweep
 from tunesweep.report.series import name_of
 from tunesweep.report.tracking.session import NAME, session, tags_of
 from tunesweep.store import Store
@@ -18,15 +18,16 @@ JOB = "comparison"
 PAGE, RUNS, NOTES = "report", "runs", "notes"
 
 
-def send_comparison(store: Store, scope: Scope, settings: WandbConfig) -> str | None:
-    """Send the comparison of a scope, as the report has it; return what went wrong, if anything did."""
-    from tunesweep.report.rows import find_sweep
+def send_comparison(store: Store, scope: Scope, settings: WandbConfig, images: bool = True) -> str | None:
+    """Send the comparison of a scope, as the report has it; return what went wrong, if anything did.
 
+    Without `images`, which take a while to draw, pictures are in the page, and lines in W&B's own charts.
+    """
     name = "all" if scope.all else scope.sweep or find_sweep(store)[0]
     return session(
         settings,
         store.root,
-        lambda run: run.log(_content(store, scope)),
+        lambda run: run.log(_content(store, scope, images)),
         exit_code=0,
         id=f"sweep-{name}",
         name=f"comparison {name}"[:NAME],
@@ -41,7 +42,7 @@ def table_key(number: int) -> str:
     return f"block{number}_{JOB}"
 
 
-def _content(store: Store, scope: Scope) -> dict[str, Any]:
+def _content(store: Store, scope: Scope, images: bool) -> dict[str, Any]:
     import wandb
 
     from tunesweep.report.html.page import page
@@ -53,7 +54,7 @@ def _content(store: Store, scope: Scope) -> dict[str, Any]:
     found |= {RUNS: _as_table(*_runs(table)), NOTES: _as_table(["block", "note"], list(_notes(table)))}
     # The page is whole: what W&B would add to its head is fetched from elsewhere.
     found[PAGE] = wandb.Html(page(store, table), inject=False, data_is_not_path=True)
-    return found | charts(store, table)
+    return found | charts(store, table, images)
 
 
 def cells(block: Block) -> tuple[list[str], list[list[Any]]]:

@@ -25,8 +25,10 @@ def mirror_run(record: RunRecord, config: RunConfig) -> str | None:
 
 def mirror_sweep(plan: Plan) -> str | None:
     """Send the comparison of a sweep as a run of its own."""
-    runtime = plan.points[0].config.runtime
-    return _warned(send_comparison(plan.store, Scope(plan.sweep_id), runtime.wandb))
+    settings = plan.points[0].config.runtime.wandb
+    # Files that may never be sent are not worth the seconds that images take.
+    images = settings.mode == "online"
+    return _warned(send_comparison(plan.store, Scope(plan.sweep_id), settings, images))
 
 
 def _warned(problem: str | None) -> str | None:
