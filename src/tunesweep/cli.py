@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunesweep.commands import care, compare, reproduce
+from tunesweep.commands import care, compare, dashboards, reproduce
 from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.report.rows import Scope
@@ -226,6 +226,7 @@ app.command()(care.extend)
 app.command()(recommend)
 app.command()(reproduce.reproduce)
 app.command()(compare.compare)
+app.command("wandb")(dashboards.upload)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import wandb
+from offline_runs import Mirrored, mirrored
 
 from tunesweep.config import RunConfig
 from tunesweep.report.tracking import mirror_run, mirror_sweep
@@ -20,54 +16,8 @@ from tunesweep.run import run
 from tunesweep.store import Store
 from workplace import DIGITS
 
-pytestmark = pytest.mark.usefixtures("no_network")
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=2")
 OFFLINE = (*LOGISTIC, "runtime.wandb.mode=offline")
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no socket of this process reach beyond this machine."""
-    honest = socket.socket.connect
-
-    def connect(self: socket.socket, address: Any) -> None:
-        local = self.family == socket.AF_UNIX or str(address[0]) in ("127.0.0.1", "::1", "localhost")
-        assert local, f"a connection to {address}"
-        honest(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
-
-
-@dataclass
-class Mirrored:
-    """One offline run, read back by wandb's own reader."""
-
-    folder: Path
-    lines: list[dict[str, Any]]
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [line[kind] for line in self.lines if line["type"] == kind]
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        return {key: value for line in self.of("summary") for key, value in line["update"].items()}
-
-    @property
-    def tables(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in self.folder.rglob("*.table.json")]
-
-
-def mirrored(store: Path | str) -> dict[str, Mirrored]:
-    """Return all offline runs of a store by id."""
-    found = {}
-    for folder in sorted(Path(store).glob("wandb/offline-run-*")):
-        (file,) = folder.glob("*.wandb")
-        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        lines = [json.loads(line) for line in text.splitlines()]
-        mirror = Mirrored(folder, lines)
-        found[mirror.of("run")[0]["run_id"]] = mirror
-    return found
 
 
 def in_sweep(config: RunConfig, name: str) -> RunConfig:
@@ -92,27 +42,33 @@ def test_two_points_in_one_process_are_two_runs(make_config, monkeypatch):
         (started,) = told.of("run")
         assert started["run_group"] == "feed"
         assert started["display_name"] == name
-        assert set(started["tags"]) == {"sweep:feed", "logistic", "full", record.status}
+        assert {"sweep:feed", "logistic", "full", "digits", record.status} <= set(started["tags"])
         assert started["job_type"] == "point"
         assert [line.get("exit_code", 0) for line in told.of("exit")] == [code]
     assert_complete(found[good.run_id], good)
 
 
 def assert_complete(told: Mirrored, record: Any) -> None:
-    config = told.of("run")[0]["config"]["update"]
-    assert config["train"]["lr"] == record.config["train"]["lr"]
-    assert config["seeds"] == {"init": 0, "data": 0, "split": 0}
-    curves = [line["item"] for line in told.of("history") if "curve/loss" in line["item"]]
-    assert [curve["curve/loss"] for curve in curves] == [epoch["loss"] for epoch in record.history]
-    assert [curve["_step"] for curve in curves] == [1, 2]
-    assert told.summary["test.accuracy"] == record.metrics["test"]["accuracy"]
-    assert told.summary["cost.minutes_per_epoch"] == record.cost["minutes_per_epoch"]
-    assert told.summary["parameters.head"] == record.parameters["head"] == 650
-    (table,) = told.tables
-    assert table["columns"] == ["Actual", "Predicted", "nPredictions"]
-    counts = {(actual, predicted): n for actual, predicted, n in table["data"]}
+    assert told.config["train"]["lr"] == record.config["train"]["lr"]
+    assert told.config["seeds"] == {"init": 0, "data": 0, "split": 0}
+    curves = [item for item in told.history if "curve_loss" in item]
+    assert [curve["curve_loss"] for curve in curves] == [epoch["loss"] for epoch in record.history]
+    assert [(curve["epoch"], curve["_step"]) for curve in curves] == [(1, 1), (2, 2)]
+    steps = {m["glob_name"]: m["step_metric"] for m in told.of("metric") if "glob_name" in m}
+    assert steps == {"curve_*": "epoch"}
+    accuracy = record.metrics["test"]["accuracy"]
+    assert told.summary["test_accuracy"] == told.summary["score"] == accuracy
+    assert told.summary["cost_minutes_per_epoch"] == record.cost["minutes_per_epoch"]
+    assert told.summary["parameters_head"] == record.parameters["head"] == 650
+    assert {f"score_{told.config['comparable']}"} <= told.keys
+    matrix, classes = told.tables["confusion_matrix_table"], told.tables["classes"]
+    assert matrix["columns"] == ["Actual", "Predicted", "nPredictions"]
+    counts = {(actual, predicted): n for actual, predicted, n in matrix["data"]}
     expected = record.metrics["test"]["confusion"]
     assert all(counts[str(i), str(j)] == n for i, row in enumerate(expected) for j, n in enumerate(row))
+    assert classes["columns"] == ["class", "precision", "recall", "F1", "examples"]
+    one = record.metrics["test"]["per_class"]["3"]
+    assert classes["data"][3] == ["3", one["precision"], one["recall"], one["f1-score"], one["support"]]
 
 
 def test_a_run_that_is_open_is_not_taken_for_the_points(make_config, tmp_path):
@@ -124,14 +80,16 @@ def test_a_run_that_is_open_is_not_taken_for_the_points(make_config, tmp_path):
 
 
 def plan(config: RunConfig, *ids: str) -> Any:
-    points = [SimpleNamespace(config=config)]
-    return SimpleNamespace(
-        points=points, store=Store(config.runtime.store), members=dict.fromkeys(ids), sweep_id="feed"
-    )
+    store = Store(config.runtime.store)
+    store.put_sweep("feed", {"sweep_id": "feed", "members": list(ids), "points": {}})
+    return SimpleNamespace(points=[SimpleNamespace(config=config)], store=store, sweep_id="feed")
 
 
 def test_a_sweep_has_a_run_with_its_comparison(make_config):
-    records = [run(make_config(*LOGISTIC, f"seed={seed}")) for seed in (0, 1)]
+    configs = [
+        in_sweep(make_config(*LOGISTIC, f"seed={seed}"), f"model=logistic seed={seed}") for seed in (0, 1)
+    ]
+    records = [run(config) for config in configs]
     config = make_config(*OFFLINE)
     assert mirror_sweep(plan(config, *(record.run_id for record in records), "0" * 16)) is None
     ((name, told),) = mirrored(config.runtime.store).items()
@@ -139,10 +97,24 @@ def test_a_sweep_has_a_run_with_its_comparison(make_config):
     assert name == "sweep-feed"
     assert started["run_group"] == "feed"
     assert set(started["tags"]) == {"sweep:feed", "comparison"}
-    (table,) = told.tables
-    assert len(table["data"]) == 2
-    cells = {str(cell) for row in table["data"] for cell in row}
-    assert {str(record.main_metric) for record in records} <= cells
+    block, runs = told.tables["block1_comparison"], told.tables["runs"]
+    row, absent = block["data"]  # two seeds of one configuration, and a point without a record
+    assert absent[block["columns"].index("status")] == "not run"
+    both = [record.main_metric for record in records]
+    assert row[block["columns"].index("accuracy")] == pytest.approx(sum(both) / 2)
+    assert {"report", "block1_training_loss_table"} <= told.keys
+    assert not any(key.endswith("_picture") for key in told.keys)  # which take long to draw
+    scores = [line[runs["columns"].index("score")] for line in runs["data"]]
+    assert scores[:2] == both
+    assert [line[runs["columns"].index("status")] for line in runs["data"]][2:] == ["not run"]
+
+
+def test_a_sweep_that_is_sent_at_once_has_its_images(make_config, monkeypatch):
+    given: list[bool] = []
+    monkeypatch.setattr("tunesweep.report.tracking.mirror.send_comparison", lambda *a: given.append(a[3]))
+    for mode in ("online", "offline"):
+        assert mirror_sweep(plan(make_config(*LOGISTIC, f"runtime.wandb.mode={mode}"))) is None
+    assert given == [True, False]
 
 
 def test_a_tracker_that_fails_costs_no_result(make_config, monkeypatch, caplog):
@@ -161,6 +133,9 @@ def test_a_tracker_that_fails_midway_is_finished_all_the_same(make_config, monke
     finished: list[int] = []
 
     class Session:
+        def define_metric(self, *_: Any, **__: Any) -> None:
+            pass
+
         def log(self, *_: Any, **__: Any) -> None:
             raise RuntimeError("connection lost")
 
