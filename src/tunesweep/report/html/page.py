@@ -17,6 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tunesweep.record import RunRecord
+from tunesweep.report.budget_curves import budget_curves
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.curves import curves
 from tunesweep.report.epochs import training
@@ -201,6 +202,8 @@ def _pictures(block: Block, records: Records, methods: Sequence[str]) -> Iterato
     if costs := tuple(fronts(block.verdict, methods)):
         yield Tab("cost", "Cost and quality", pictures=costs)
     for picture in curves(block.rows, records, methods):
+        yield Tab(picture.key, picture.title, pictures=(picture,))
+    for picture in budget_curves(block.trials, methods):
         yield Tab(picture.key, picture.title, pictures=(picture,))
     if learned := tuple(training(block.rows, records, methods)):
         yield Tab("training", "Training", pictures=learned)
