@@ -48,8 +48,8 @@ def chosen_range(
 ) -> list[tuple[float, float]]:
     """Return for 1 to N trials between which scores the chosen one lies in that share of all subsets.
 
-    Quantiles of the distribution whose mean `expected_best` is: what luck in drawing trials does. It is exact,
-    no bootstrap, which is too narrow near N, where most resamples hold the same best (R. Tang and others).
+    Quantiles of the distribution whose mean `expected_best` is: what luck in drawing trials does. They are
+    exact, as nothing is resampled; of all N trials both are the score of the best.
     """
     places = sorted(range(len(test)), key=test.__getitem__)
     ends = ((1 - level) / 2, (1 + level) / 2)

@@ -24,6 +24,7 @@ from tunesweep.report.epochs import training
 from tunesweep.report.fronts import fronts
 from tunesweep.report.html import details, svg
 from tunesweep.report.html.disputed import Dispute, dispute
+from tunesweep.report.html.texts import Library
 from tunesweep.report.rows import Row
 from tunesweep.report.series import Picture, Records, name_of, without_common
 from tunesweep.report.table import Block, Table
@@ -119,7 +120,10 @@ def page(store: Store, table: Table) -> str:
     environment.filters["json"] = embedded
     script = _text("report.js")
     methods = list(dict.fromkeys(str(row["method"]) for block in table.blocks for row in block.rows))
-    sections = [_section(store, block, f"b{place}", methods) for place, block in enumerate(table.blocks, 1)]
+    library = Library(store)
+    sections = [
+        _section(store, block, f"b{place}", methods, library) for place, block in enumerate(table.blocks, 1)
+    ]
     return environment.get_template("report.html.j2").render(
         title="All runs" if table.name == ALL else f"Sweep {table.name}",
         notes=table.notes,
@@ -154,7 +158,9 @@ def _command(store: Store, table: Table) -> list[str]:
     return [str(word) for word in sweep.get("command") or ()]
 
 
-def _section(store: Store, block: Block, name: str, methods: Sequence[str]) -> Section:
+def _section(
+    store: Store, block: Block, name: str, methods: Sequence[str], library: Library | None
+) -> Section:
     small = len(block.rows) <= MOST
     rows, runs = (block.rows, block.runs) if small else ([], [])
     records = _records(store, runs)
@@ -170,11 +176,21 @@ def _section(store: Store, block: Block, name: str, methods: Sequence[str]) -> S
         names=without_common([name_of(row) for row in block.rows]),
         tabs=list(_pictures(block, records, methods)) if small else [],
         classes=details.classes(rows, records),
-        dispute=dispute(store, rows),
+        dispute=_dispute(store, rows, records, library),
         failures=details.failures(runs, records),
         provenance=details.provenance(records.values()),
     )
     return replace(section, tabs=[*section.tabs, *_details(section)])
+
+
+def _dispute(store: Store, rows: list[Row], records: Records, library: Library | None) -> Dispute | None:
+    """Return what rows disagree on, with the texts where there is something to read them from."""
+    found = dispute(store, rows)
+    if found is None or library is None or not found.examples:
+        return found
+    first = rows[found.rows[0]]
+    known = (records.get(run["run_id"]) for run in first.runs or (first,))
+    return found.with_texts(library, next((record for record in known if record), None))
 
 
 def _common(column: Column, rows: list[Row]) -> str | None:
