@@ -36,7 +36,7 @@ def chances(select: Sequence[float], higher: bool = True) -> list[list[float]]:
     ties = Counter(select)
     found = []
     for size in range(1, n + 1):
-        shares: Counter[float] = Counter()
+        shares = dict.fromkeys(ties, 0.0)
         for rank, place in enumerate(order):
             shares[select[place]] += comb(rank, size - 1) / comb(n, size)
         found.append([shares[score] / ties[score] for score in select])

@@ -119,9 +119,8 @@ def test_the_page_shows_texts_as_text_beside_the_answers(store, fill, run, films
 def test_a_page_without_texts_says_so(store, fill, run, films, monkeypatch):
     monkeypatch.setattr(texts, "LARGEST", 1)
     found = html.fromstring(disputed_page(store, fill, run, films))
-    assert "Their texts are not shown: the files are large" in found.xpath(
-        "string(//div[@data-title='Disagreements'])"
-    )
+    panel = found.xpath("string(//div[@data-title='Disagreements'])")
+    assert "Their texts are not shown: the files are large" in panel
     heads = [cell.text for cell in found.xpath("//table[@class='dispute']/thead//th")]
     assert heads == ["example", "label", "1", "2"]
 

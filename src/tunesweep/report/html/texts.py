@@ -60,13 +60,11 @@ def _config(record: RunRecord) -> Any:
     from tunesweep.config import DatasetConfig
     from tunesweep.config.dataset import Limit
 
-    told = record.config.get("dataset")
+    told, known = record.config.get("dataset"), {item.name for item in fields(DatasetConfig)}
     try:
-        parts = {
-            key: value for key, value in told.items() if key in {item.name for item in fields(DatasetConfig)}
-        }
+        parts = {key: value for key, value in dict(told or {}).items() if key in known}
         return DatasetConfig(**parts | {"limit": Limit(**parts.get("limit") or {})})
-    except (TunesweepError, TypeError, AttributeError):
+    except (TunesweepError, TypeError, ValueError, AttributeError):
         raise NoTexts("the record does not say where they are") from None
 
 
