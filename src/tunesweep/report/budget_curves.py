@@ -11,8 +11,8 @@ EACH = 8  # trials up to which every number has its point
 SOURCE = (
     "Mean test score of the trial that is best on select, over all subsets of so many trials (unbiased: "
     "R. Tang and others, ACL 2020, after J. Dodge and others, EMNLP 2019). Bars: 95 % of the subsets, the "
-    "luck of which trials were drawn; neither seeds nor scored examples are counted. Of all trials there is one "
-    "subset, hence no bar: its interval is in the table."
+    "luck of which trials were drawn; neither seeds nor scored examples are counted. Of all trials there is "
+    "one subset, hence no bar: its interval is in the table."
 )
 
 
