@@ -11,6 +11,7 @@ import typer
 from tunesweep.commands import care, compare, reproduce
 from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
+from tunesweep.commands.watch import watch
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
@@ -226,6 +227,7 @@ app.command()(care.extend)
 app.command()(recommend)
 app.command()(reproduce.reproduce)
 app.command()(compare.compare)
+app.command()(watch)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

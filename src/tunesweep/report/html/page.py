@@ -89,6 +89,14 @@ class Tab:
 
 
 @dataclass(frozen=True)
+class Running:
+    """What a page says of a sweep that is not over, and after how many seconds it reads itself anew."""
+
+    banner: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Section:
     """A block of the report with all that is shown of it."""
 
@@ -106,8 +114,8 @@ class Section:
     provenance: list[details.Fact]
 
 
-def page(store: Store, table: Table) -> str:
-    """Return the page of a table."""
+def page(store: Store, table: Table, running: Running | None = None) -> str:
+    """Return the page of a table; while its sweep is running, without what takes long to read."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -120,12 +128,13 @@ def page(store: Store, table: Table) -> str:
     environment.filters["json"] = embedded
     script = _text("report.js")
     methods = list(dict.fromkeys(str(row["method"]) for block in table.blocks for row in block.rows))
-    library = Library(store)
+    library = None if running else Library(store)
     sections = [
         _section(store, block, f"b{place}", methods, library) for place, block in enumerate(table.blocks, 1)
     ]
     return environment.get_template("report.html.j2").render(
         title="All runs" if table.name == ALL else f"Sweep {table.name}",
+        running=running,
         notes=table.notes,
         sections=sections,
         outcomes=_outcomes(table),
