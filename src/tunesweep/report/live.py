@@ -16,7 +16,7 @@ SHARE = 30  # a page takes at most so small a part of the time: the sweep needs 
 class Pace:
     """Says when something that costs time may be done again."""
 
-    def __init__(self, least_s: float, share: int = SHARE) -> None:
+    def __init__(self, least_s: float, share: int) -> None:
         self.wait_s, self._least_s, self._share = least_s, least_s, share
         self._began = self._ended = time.monotonic()
 
@@ -42,7 +42,7 @@ class LivePage:
 
     def __init__(self, root: Path, sweep_id: str) -> None:
         self.root, self.sweep_id = root, sweep_id
-        self.pace = Pace(LEAST_S)
+        self.pace = Pace(LEAST_S, SHARE)
         self._observer = Observer(Store(root), sweep_id)
         self._mark: tuple[float, ...] = ()
 
