@@ -6,6 +6,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tunesweep.report import render
+from tunesweep.report.html.page import Running, page
+from tunesweep.report.rows import Scope
 from tunesweep.report.state import Observer, State
 from tunesweep.store import Store, write
 
@@ -61,10 +64,6 @@ class LivePage:
             return self._write(self._observer.state())
 
     def _write(self, state: State) -> bool:
-        from tunesweep.report import render
-        from tunesweep.report.html.page import Running, page
-        from tunesweep.report.rows import Scope
-
         if state.over:
             return False
         store = Store(self.root)  # its problems are those of this look

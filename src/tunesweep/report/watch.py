@@ -92,7 +92,7 @@ def grid(rows: Sequence[Row]) -> RenderableType:
     for header in (str(rows[0]["metric"]), "95 %", "tied", "seeds", "min"):
         found.add_column(header, justify="right", no_wrap=True)
     for row, name in zip(rows, without_common([name_of(row) for row in rows]), strict=True):
-        found.add_row(*map(Text, (name, *_cells(row))))
+        found.add_row(*map(Text, (name or str(row["method"]), *_cells(row))))
     return found
 
 
