@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tunesweep.report.series import MOST, Axis, Picture, Point, Series, place_of, score_axis, without_common
 from tunesweep.report.tuning import Trials, budgets, expected_curve, expected_range
 
-EACH = 8  # trials up to which every number has its point
+EACH = 4  # trials up to which every number has its point; beyond, powers of two
 SOURCE = (
     "Mean test score of the trial that is best on select, over all subsets of so many trials (unbiased: "
     "R. Tang and others, ACL 2020, after J. Dodge and others, EMNLP 2019). Bars: 95 % of the subsets, the "
