@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0
 ENDLESS = 10_000  # lines of what is no window
+SHARE = 10  # looks, and tables, take at most so small a part of the time
 QUIET = 3  # looks in a row at which a sweep that is not complete must seem over: a point may just begin
 
 
@@ -59,15 +60,17 @@ class Look:
 
         sweep_id, _ = find_sweep(Store(root), sweep)
         self.root, self.console = root, console
-        self.observer, self.pace = Observer(Store(root), sweep_id), Pace(EVERY_S, share=10)
+        self.observer, self.pace = Observer(Store(root), sweep_id), Pace(EVERY_S, SHARE)
         self.live: LivePage | None = LivePage(root, sweep_id) if html else None
         self._table: Table | None = None
         self._mark: tuple[float, ...] = ()
-        self._quiet = 0
+        self._quiet, self.rest_s = 0, EVERY_S
 
     def state(self) -> State:
         """Look, and see to the page."""
+        began = time.perf_counter()
         found = self.observer.state()
+        self.rest_s = max(EVERY_S, SHARE * (time.perf_counter() - began))
         self._quiet = self._quiet + 1 if found.closed else 0
         if self.live is not None:
             self.live.refresh()
@@ -87,7 +90,7 @@ class Look:
                 live.update(self._view(state, fresh=self.over(state)), refresh=True)
                 if self.over(state):
                     return
-                time.sleep(EVERY_S)
+                time.sleep(self.rest_s)
 
     def tell(self) -> None:
         """Where nothing can be drawn, print a line when something changes, and the table at the end."""
@@ -96,7 +99,7 @@ class Look:
             if state.counts != said:
                 said = state.counts
                 self._say(state)
-            time.sleep(EVERY_S)
+            time.sleep(self.rest_s)
         self.print(state)
 
     def print(self, state: State) -> None:
