@@ -21,6 +21,7 @@ PATIENCE_S = 20.0
 def beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the thread run, quickly, beside points in this process: a stub cannot run elsewhere."""
     monkeypatch.setattr(live, "IN_PROCESS", "nowhere")
+    monkeypatch.setattr(live, "trains_here", lambda: False)  # other tests have loaded torch
     monkeypatch.setattr(live, "POLL_S", 0.02)
     monkeypatch.setattr(pages, "LEAST_S", 0.0)
     monkeypatch.setattr(pages, "SHARE", 0)
@@ -93,6 +94,23 @@ def test_it_is_switched_off_with_the_progress_and_where_nothing_is_to_do(
 
 def test_points_in_this_process_have_no_thread_beside_them(command: CommandLine) -> None:
     assert "while it runs" not in command(*RANKS).errors
+
+
+@pytest.mark.usefixtures("beside")
+def test_the_thread_ends_when_points_train_in_this_process_after_all(
+    command: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(live, "trains_here", lambda: bool(asked.append(1) or len(asked) > 1))
+
+    def slow(config: RunConfig) -> RunRecord:
+        assert until(lambda: len(asked) > 1)
+        return succeed(config)
+
+    command.task = slow
+    out = command(*RANKS)
+    assert (out.status, len(asked)) == (0, 2)
+    assert out.errors.count("points train in this process: tunesweep watch --html") == 1
 
 
 @pytest.mark.usefixtures("beside")

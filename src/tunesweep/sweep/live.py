@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 POLL_S = 2.0
 IN_PROCESS = "in process"
+
+
+def trains_here() -> bool:
+    """Whether this process has begun to train: neither planning nor reports load torch."""
+    return "torch" in sys.modules
 
 
 class Live:
@@ -33,7 +39,7 @@ class Live:
         from tunesweep.report.live import LivePage
 
         page = LivePage(self.plan.store.root, self.plan.sweep_id)
-        self.console.print(f"its page, while it runs: {page.path}", soft_wrap=True, markup=False)
+        self._say(f"its page, while it runs: {page.path}")
         self._thread = threading.Thread(target=self._keep, args=(page.refresh,), daemon=True)
         self._thread.start()
 
@@ -45,15 +51,17 @@ class Live:
     def _keep(self, refresh: Callable[[], object]) -> None:
         told = False
         while not self._stopped.wait(POLL_S):
+            if trains_here():  # after all, as joblib does that was given one job
+                self._say("points train in this process: tunesweep watch --html writes the page meanwhile")
+                return
             try:
                 refresh()
             except Exception as error:  # a full disk, a record that no table can be made of: results go on
                 if not told:
-                    self._warn(error)
+                    self._say(f"the page cannot be written while the sweep runs ({error}); the sweep goes on")
                 told = True
 
-    def _warn(self, error: Exception) -> None:
-        sentence = f"the page cannot be written while the sweep runs ({error}); the sweep goes on"
+    def _say(self, sentence: str) -> None:
         self.console.print(sentence, soft_wrap=True, markup=False)
 
     def stop(self) -> None:
