@@ -11,6 +11,7 @@ import typer
 from tunesweep.commands import care, compare, dashboards, reproduce
 from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
+from tunesweep.commands.watch import watch
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
@@ -227,6 +228,7 @@ app.command()(recommend)
 app.command()(reproduce.reproduce)
 app.command()(compare.compare)
 app.command("wandb")(dashboards.upload)
+app.command()(watch)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from fractions import Fraction
 from itertools import combinations
 from statistics import mean
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesweep.stats.trials import chosen, expected_best
+from tunesweep.stats.trials import chosen, chosen_range, expected_best
 
 
 def every_subset(select: list[float], test: list[float], size: int, higher: bool) -> float:
@@ -40,3 +42,32 @@ def test_scores_that_do_not_belong_together_are_refused():
 
 def test_the_first_of_the_best_is_chosen():
     assert (chosen([0.1, 0.3, 0.3]), chosen([4.0, 2.0, 3.0], higher=False)) == (1, 1)
+
+
+def quantile_of_subsets(select: list[float], test: list[float], size: int, share: Fraction) -> float:
+    """The least test score that so large a share of subsets does not exceed; ties count in equal shares."""
+    found: Counter[float] = Counter()
+    subsets = list(combinations(range(len(select)), size))
+    for places in subsets:
+        tied = [place for place in places if select[place] == max(select[place] for place in places)]
+        for place in tied:
+            found[test[place]] += Fraction(1, len(tied) * len(subsets))
+    return next(s for s in sorted(found) if sum(w for t, w in found.items() if t <= s) >= share)
+
+
+@given(TRIALS)
+def test_the_range_is_that_of_every_subset(trials):
+    select, test = [float(a) for a, _ in trials], [float(b) for _, b in trials]
+    ends = (Fraction(1, 40), Fraction(39, 40))
+    expected = [
+        tuple(quantile_of_subsets(select, test, size, end) for end in ends)
+        for size in range(1, len(trials) + 1)
+    ]
+    assert chosen_range(select, test) == expected
+
+
+def test_a_narrower_range_lies_within_and_of_all_trials_there_is_one_score():
+    select, test = [0.1, 0.5, 0.3, 0.4], [4.0, 1.0, 2.0, 3.0]
+    assert chosen_range(select, test)[0] == (1.0, 4.0)
+    assert chosen_range(select, test, level=0.2)[0] == (2.0, 3.0)
+    assert chosen_range(select, test)[-1] == (1.0, 1.0)

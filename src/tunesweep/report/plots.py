@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.errors import StorageError
+from tunesweep.report.budget_curves import budget_curves
 from tunesweep.report.curves import curves
 from tunesweep.report.epochs import training
 from tunesweep.report.fronts import FRONT, TIED, fronts
@@ -25,6 +27,7 @@ DPI = 200
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a3f9b", "#a06c00", "#cc4477", "#3584b0", "#5b6470")
 MARKERS = ("o", "s", "^", "D", "v")
 DASHES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (8, 2)), (0, (1, 4)))
+CAPTION, LINE = 120, 0.12  # characters in a line of a caption, and its height in inches
 LEGEND = 10  # lines that a legend inside the picture has room for
 STYLE = {
     "font.size": 9,
@@ -40,7 +43,7 @@ STYLE = {
 def pictures(block: Block, records: Records, methods: Sequence[str]) -> list[Picture]:
     """Return all pictures of a block."""
     found = [*fronts(block.verdict, methods), *curves(block.rows, records, methods)]
-    return [*found, *training(block.rows, records, methods)]
+    return [*found, *budget_curves(block.trials, methods), *training(block.rows, records, methods)]
 
 
 def save(store: Store, table: Table, folder: Path) -> list[Path]:
@@ -85,6 +88,11 @@ def draw(picture: Picture, title: str = "") -> Figure:
     _front(axes, picture)
     _label(axes, picture, title)
     _legend(figure, axes, len(picture.series))
+    if picture.caption:
+        lines = fill(picture.caption, CAPTION)
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + LINE * (lines.count("\n") + 1))
+        figure.supxlabel(_safe(lines), fontsize=6, x=0.01, ha="left", color="#59626d")
     return figure
 
 

@@ -70,6 +70,7 @@ class Picture:
     front: tuple[Point, ...] = ()
     notes: tuple[str, ...] = ()
     dodged: bool = False  # neighbouring lines stand a little apart, so that no bar hides another
+    caption: str = ""  # what is drawn and where its formula comes from, where the axes do not say it
 
 
 def name_of(row: Row) -> str:

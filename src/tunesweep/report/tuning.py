@@ -14,7 +14,7 @@ from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import SCALES
 from tunesweep.report.seeds import SEEDS, configuration, name_without
 from tunesweep.search.trials import Score, Selected
-from tunesweep.stats.trials import expected_best
+from tunesweep.stats.trials import chosen_range, expected_best
 
 
 @dataclass(frozen=True)
@@ -172,14 +172,27 @@ def expected_curve(trials: Trials) -> list[float]:
     Of the trials that have both scores; the last is the score in the table. Means over seeds, and of
     perplexities over their losses. The formula's source: `stats.trials.expected_best`.
     """
+    select, test = scores(trials)
+    return [_shown(trials, mean) for mean in expected_best(select, test)]
+
+
+def expected_range(trials: Trials) -> list[tuple[float, float]]:
+    """Return for 1 to N trials between which test scores the chosen one lies in 95 % of all subsets."""
+    ranges = chosen_range(*scores(trials))
+    return [(_shown(trials, low), _shown(trials, high)) for low, high in ranges]
+
+
+def _shown(trials: Trials, mean: float) -> float:
     scale = SCALES.get(str(trials.metric))
+    return scale.shown(mean) if scale else mean
+
+
+def scores(trials: Trials) -> tuple[list[float], list[float]]:
+    """Return of the trials that have both scores the rank on select, and the test score as a mean."""
     known = [(on_select(row), _test(row)) for row in trials.tried]
     pairs = [(found.score, test) for found, test in known if found is not None and test is not None]
     order = sorted({score for score, _ in pairs})
-    if not order:
-        return []
-    curve = expected_best([float(order.index(score)) for score, _ in pairs], [test for _, test in pairs])
-    return [scale.shown(mean) if scale else mean for mean in curve]
+    return [float(order.index(score)) for score, _ in pairs], [test for _, test in pairs]
 
 
 def _test(row: Row) -> float | None:
@@ -187,6 +200,11 @@ def _test(row: Row) -> float | None:
     scale = SCALES.get(str(row["metric"]))
     scores = [run["score"] for run in (row.runs or (row,)) if run["score"] is not None]
     return fmean(scale.mean(score) if scale else score for score in scores) if scores else None
+
+
+def budgets(most: int) -> list[int]:
+    """Return the numbers of trials at which curves are shown: powers of two, and the last."""
+    return sorted({2**power for power in range(most.bit_length())} | {most})
 
 
 def curve_table(trials: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
@@ -198,7 +216,7 @@ def curve_table(trials: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
     most = max((len(curve) for _, curve in curves), default=0)
     if most < 2:
         return [], []
-    shown = sorted({2**power for power in range(most.bit_length())} | {most})
+    shown = budgets(most)
     lines = [
         [name, *(score_text(curve[n - 1]) if n <= len(curve) else DASH for n in shown)]
         for name, curve in curves

@@ -53,6 +53,7 @@ class SearchSweep(Sweep):
         plan.refused += batch.refused
         self.trials += [(p, point.run_id) for p, point in zip(proposals, batch.points, strict=True)]
         plan.store.put_sweep(plan.sweep_id, self._frozen())
+        self.live.start()
         return todo
 
     def history(self) -> list[Trial]:

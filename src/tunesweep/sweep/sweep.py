@@ -14,6 +14,7 @@ from tunesweep.failures import CONSEQUENCES, NEVER_HELPS, SOURCE_FAILED
 from tunesweep.record import RunRecord, unstarted
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
+from tunesweep.sweep.live import Live
 from tunesweep.sweep.plan import Plan
 from tunesweep.sweep.points import Planned
 
@@ -30,16 +31,19 @@ class Sweep:
     def __init__(self, plan: Plan, command: Sequence[str], options: Mapping[str, object]) -> None:
         self.plan, self.command, self.options = plan, list(command), dict(options)  # the last for the report
         self.console = Console(stderr=True, highlight=False)
+        self.live = Live(plan, self.console)
         self.started = datetime.now(UTC).isoformat()  # to the microsecond: what came later is told by it
 
     def __enter__(self) -> Sweep:
         self.plan.store.put_sweep(self.plan.sweep_id, self._frozen())
         self.console.print(announcement(self.plan), soft_wrap=True)
+        self.live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self.live.stop()
         try:
             report(self.plan.store, self.plan.sweep_id)
         except TunesweepError as failure:  # the list of failed points, or Ctrl-C, matters more

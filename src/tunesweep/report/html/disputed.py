@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tunesweep.record import RunRecord
+from tunesweep.report.html.texts import Library
 from tunesweep.report.rows import Row
 from tunesweep.store import Store
 
@@ -30,6 +32,7 @@ class Example:
     id: str
     label: str
     answers: tuple[Answer, ...]
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ class Dispute:
     examples: tuple[Example, ...]
     differing: int  # examples on which not all rows agree
     total: int
+    untold: str = ""  # why no texts are shown
+
+    @property
+    def told(self) -> bool:
+        """Whether any example has its text."""
+        return any(example.text for example in self.examples)
+
+    def with_texts(self, library: Library, record: RunRecord | None) -> Dispute:
+        """Return the same with the texts of its examples, as a run of them read these."""
+        texts, why = library.texts(record, [example.id for example in self.examples])
+        told = tuple(replace(example, text=texts.get(example.id, "")) for example in self.examples)
+        return replace(self, examples=told, untold=why)
 
 
 def dispute(store: Store, rows: list[Row]) -> Dispute | None:

@@ -17,12 +17,14 @@ from typing import Any
 from markupsafe import Markup
 
 from tunesweep.record import RunRecord
+from tunesweep.report.budget_curves import budget_curves
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.curves import curves
 from tunesweep.report.epochs import training
 from tunesweep.report.fronts import fronts
 from tunesweep.report.html import details, svg
 from tunesweep.report.html.disputed import Dispute, dispute
+from tunesweep.report.html.texts import Library
 from tunesweep.report.rows import Row
 from tunesweep.report.series import Picture, Records, name_of, without_common
 from tunesweep.report.table import Block, Table
@@ -87,6 +89,14 @@ class Tab:
 
 
 @dataclass(frozen=True)
+class Running:
+    """What a page says of a sweep that is not over, and after how many seconds it reads itself anew."""
+
+    banner: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Section:
     """A block of the report with all that is shown of it."""
 
@@ -104,8 +114,8 @@ class Section:
     provenance: list[details.Fact]
 
 
-def page(store: Store, table: Table) -> str:
-    """Return the page of a table."""
+def page(store: Store, table: Table, running: Running | None = None) -> str:
+    """Return the page of a table; while its sweep is running, without what takes long to read."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -118,9 +128,13 @@ def page(store: Store, table: Table) -> str:
     environment.filters["json"] = embedded
     script = _text("report.js")
     methods = list(dict.fromkeys(str(row["method"]) for block in table.blocks for row in block.rows))
-    sections = [_section(store, block, f"b{place}", methods) for place, block in enumerate(table.blocks, 1)]
+    library = None if running else Library(store)
+    sections = [
+        _section(store, block, f"b{place}", methods, library) for place, block in enumerate(table.blocks, 1)
+    ]
     return environment.get_template("report.html.j2").render(
         title="All runs" if table.name == ALL else f"Sweep {table.name}",
+        running=running,
         notes=table.notes,
         sections=sections,
         outcomes=_outcomes(table),
@@ -153,7 +167,9 @@ def _command(store: Store, table: Table) -> list[str]:
     return [str(word) for word in sweep.get("command") or ()]
 
 
-def _section(store: Store, block: Block, name: str, methods: Sequence[str]) -> Section:
+def _section(
+    store: Store, block: Block, name: str, methods: Sequence[str], library: Library | None
+) -> Section:
     small = len(block.rows) <= MOST
     rows, runs = (block.rows, block.runs) if small else ([], [])
     records = _records(store, runs)
@@ -169,11 +185,21 @@ def _section(store: Store, block: Block, name: str, methods: Sequence[str]) -> S
         names=without_common([name_of(row) for row in block.rows]),
         tabs=list(_pictures(block, records, methods)) if small else [],
         classes=details.classes(rows, records),
-        dispute=dispute(store, rows),
+        dispute=_dispute(store, rows, records, library),
         failures=details.failures(runs, records),
         provenance=details.provenance(records.values()),
     )
     return replace(section, tabs=[*section.tabs, *_details(section)])
+
+
+def _dispute(store: Store, rows: list[Row], records: Records, library: Library | None) -> Dispute | None:
+    """Return what rows disagree on, with the texts where there is something to read them from."""
+    found = dispute(store, rows)
+    if found is None or library is None or not found.examples:
+        return found
+    first = rows[found.rows[0]]
+    known = (records.get(run["run_id"]) for run in first.runs or (first,))
+    return found.with_texts(library, next((record for record in known if record), None))
 
 
 def _common(column: Column, rows: list[Row]) -> str | None:
@@ -201,6 +227,8 @@ def _pictures(block: Block, records: Records, methods: Sequence[str]) -> Iterato
     if costs := tuple(fronts(block.verdict, methods)):
         yield Tab("cost", "Cost and quality", pictures=costs)
     for picture in curves(block.rows, records, methods):
+        yield Tab(picture.key, picture.title, pictures=(picture,))
+    for picture in budget_curves(block.trials, methods):
         yield Tab(picture.key, picture.title, pictures=(picture,))
     if learned := tuple(training(block.rows, records, methods)):
         yield Tab("training", "Training", pictures=learned)

@@ -148,4 +148,50 @@
     chosen.addEventListener("change", draw);
     draw();
   }
+
+  // The page of a sweep that is running reads itself anew; what was chosen stays. Storage may be refused.
+  const VIEW = `tunesweep-view ${location.pathname}`;
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const keep = () => {
+    const view = {
+      tabs: all("[role=tab][aria-selected=true]").map((tab) => tab.id),
+      filters: all("input[data-table]").map((input) => [input.id, input.value]),
+      sorts: all("th[aria-sort]").map((head) => [head.closest("table").id, head.textContent, head.getAttribute("aria-sort")]),
+      rows: all("[data-classes] select").map((select) => [select.id, select.value]),
+      place: [scrollX, scrollY],
+    };
+    try { sessionStorage.setItem(VIEW, JSON.stringify(view)); } catch { /* it begins at the top */ }
+  };
+  const taken = () => {
+    try {
+      const text = sessionStorage.getItem(VIEW);
+      sessionStorage.removeItem(VIEW);
+      return JSON.parse(text);
+    } catch { return null; }
+  };
+  const restore = (view) => {
+    const set = (event) => ([id, to]) => {
+      const node = document.getElementById(id);
+      if (!node || node.value === to) return;
+      if (node.options && ![...node.options].some((option) => option.value === to)) return;
+      node.value = to;
+      node.dispatchEvent(new Event(event));
+    };
+    view.tabs.forEach((id) => document.getElementById(id)?.click());
+    view.filters.forEach(set("input"));
+    view.rows.forEach(set("change"));
+    for (const [id, title, order] of view.sorts) {
+      const head = all(`#${id} thead th`).find((each) => each.textContent === title);
+      for (let turn = 0; head && turn < (order === "ascending" ? 1 : 2); turn++) head.querySelector("button").click();
+    }
+    scrollTo(...view.place);
+  };
+  const view = taken();
+  if (view) restore(view);
+  const seconds = Number(document.body.dataset.reload);
+  if (seconds) {
+    addEventListener("pagehide", keep);
+    // Not under the hands of somebody who is typing or choosing.
+    setInterval(() => { if (!document.activeElement.matches("input, select")) location.reload(); }, 1000 * seconds);
+  }
 })();
