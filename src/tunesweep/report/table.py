@@ -173,7 +173,7 @@ def _ends(rows: list[Row]) -> Iterator[str]:
             reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
             yield f"{row['status']}: {row['name']}: {reason}"
     if absent := sum(row["status"] == NOT_RUN for row in rows):
-        yield f"{absent} of {len(rows)} points left no record: the same command runs them."
+        yield f"{absent} of {len(rows)} points have no record yet: the sweep or the same command runs them."
 
 
 def _untuned(rows: list[Row]) -> Iterator[str]:
