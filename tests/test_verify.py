@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tunesweep.cli import app
+from tunesweep.errors import suggest_run
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
 
@@ -179,3 +180,10 @@ def test_a_record_that_points_out_of_the_store_is_not_followed(store, path):
     status, _, problems = verify(store)
     assert (status, len(problems)) == (1, 1)
     assert f"run b2 names {path!r}, which is no path below" in problems[0]
+
+
+def test_of_many_runs_the_nearest_are_named():
+    said = suggest_run("a17", [f"a{number}" for number in range(10_000)])
+    assert said.startswith("choose one of 10,000 runs, such as a17, ")
+    assert said.count(", a") == 19
+    assert said.endswith("or name another store by --store FOLDER")

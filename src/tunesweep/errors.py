@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+SHOWN = 20  # runs that a sentence lists
 
 
 class TunesweepError(Exception):
@@ -66,6 +68,16 @@ def suggest(value: object, options: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"one of {', '.join(names)}{hint}"
+
+
+def suggest_run(run_id: str, runs: Sequence[str]) -> str:
+    """Return which runs of a store may be meant, of many the nearest; or that another store may be."""
+    if not runs:
+        return "name another store by --store FOLDER"
+    near, of = runs, ""
+    if len(runs) > SHOWN:
+        near, of = difflib.get_close_matches(run_id, runs, n=SHOWN, cutoff=0), f"{len(runs):,} runs, such as "
+    return f"choose one of {of}{', '.join(near)}, or name another store by --store FOLDER"
 
 
 def require(value: object, options: Iterable[object], key: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from tunesweep.data.location import content_digest
-from tunesweep.errors import BadConfig, TunesweepError, suggest
+from tunesweep.errors import BadConfig, TunesweepError, suggest_run
 from tunesweep.record import RunRecord
 from tunesweep.report.rows import find_sweep
 from tunesweep.store import Store
@@ -50,7 +50,7 @@ def _named(store: Store, run_id: str) -> RunRecord:
         return record
     finished = [other.run_id for other in store.records() if not other.failed]
     state = "has failed and keeps no files" if record else f"has no readable record in {store.root}"
-    raise BadConfig(f"run {run_id} {state}: choose {suggest(run_id, finished)}")
+    raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, finished)}")
 
 
 def _files(record: RunRecord) -> dict[str, str]:

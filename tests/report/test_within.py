@@ -94,7 +94,8 @@ def test_what_was_tuned_or_goes_with_the_size_does_not_split_a_line(study):
     for run in study.runs:
         run.values["name"] += f" train.epochs={run['train.epochs']}"
     assert study.concluded() == []  # two lines of one row each
-    assert study.concluded(apart=["train.epochs"]) == [f"method=lora along {KEY}: 100 to 1,000 better."]
+    for apart in ("train.epochs", "train"):
+        assert study.concluded(apart=[apart]) == [f"method=lora along {KEY}: 100 to 1,000 better."]
 
 
 def test_two_rows_of_one_name_and_value_are_no_line(study):
@@ -119,3 +120,16 @@ def test_the_table_says_it_below_each_block(study):
     found = table("study", study.runs, within=KEY, read=study.read)
     assert f"method=lora along {KEY}: 100 to 1,000 better." in found.blocks[0].notes
     assert not any("along" in note for note in table("s", study.runs, read=study.read).blocks[0].notes)
+
+
+def test_what_the_command_sweeps_is_no_reason_to_join_lines(study):
+    for method in ("lora", "full"):
+        study.add(method, 100, [0.60, 0.61, 0.60])
+        study.add(method, 1000, [0.80, 0.81, 0.80])
+    (block,) = table("s", study.runs, declared=["method", KEY], within=KEY, read=study.read).blocks
+    assert [
+        f"method={method} along {KEY}: 100 to 1,000 better." in block.notes for method in ("lora", "full")
+    ] == [
+        True,
+        True,
+    ]

@@ -80,6 +80,7 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
         _check_settings("factors", option["factors"], composed)
         _check_settings("tuning", option["tuning"], composed)
         _check_settings("within", [option["within"]] if option["within"] else [], composed)
+        _check_numbers(option["within"], composed)
         check_tuning(option["tuning"])
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}
@@ -92,6 +93,15 @@ def _check_settings(option: str, names: list[str], composed: list[DictConfig]) -
             raise BadConfig(
                 f"report.{option}: no point has {name!r}: name a setting, as train.epochs, or a group"
             )
+
+
+def _check_numbers(within: str | None, composed: list[DictConfig]) -> None:
+    """Refuse to look along what is a number in no point; null may become one, as a method's own rate does."""
+    found = [OmegaConf.select(cfg, within) for cfg in composed if _has(cfg, within)] if within else []
+    if found and not any(value is None or type(value) in (int, float) for value in found):
+        raise BadConfig(
+            f"report.within={within} is no number: name a setting of numbers, as dataset.limit.train"
+        )
 
 
 def _has(cfg: Any, name: str) -> bool:

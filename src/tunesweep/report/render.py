@@ -77,6 +77,7 @@ def _build(store: Store, scope: Scope) -> Table:
         tuned=options.get("tuning") or (),
         within=options.get("within"),
         declared=[*(options.get("factors") or ()), *_swept(sweep.get("command") or ())],
+        factors=options.get("factors") or (),
         read=reader(store),
     )
     return replace(result, notes=[*summary(sweep, store), *result.notes])

@@ -48,18 +48,20 @@ def table(
     problems: Iterable[str] = (),
     wanted: Sequence[str] = (),
     declared: Iterable[str] = (),
+    factors: Sequence[str] = (),
     tuned: Sequence[str] = (),
     within: str | None = None,
     read: Reader = lambda _: None,
 ) -> Table:
     """Build the report of some rows, in the order given.
 
-    `wanted` are the columns of an experiment, `declared` the settings that it is about, `tuned` those
-    of which each row shows the best on select, `within` one at whose values rows are compared; `read`
-    gives a row's scores per example, which rows are compared by.
+    `wanted` are the columns of an experiment, `declared` the settings that it and its command name,
+    `factors` the settings that it is about, `tuned` those of which each row shows the best on select,
+    `within` one at whose values rows are compared; `read` gives a row's scores per example, which rows
+    are compared by.
     """
     groups = group(rows)
-    options = Options(tuple(wanted), tuple(declared), tuple(tuned), within)
+    options = Options(tuple(wanted), tuple(declared), tuple(factors), tuple(tuned), within)
     blocks = [_block(title, runs, options, read) for title, runs in zip(_titles(groups), groups, strict=True)]
     return Table(name, blocks, [*_remarks(blocks, duplicates), *map(one_line, problems)])
 
@@ -70,6 +72,7 @@ class Options:
 
     wanted: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
+    factors: tuple[str, ...] = ()
     tuned: tuple[str, ...] = ()
     within: str | None = None
 
@@ -82,7 +85,7 @@ def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block
     keys = tuning.varied(trials, options.tuned)
     notes = [
         *tuning.remarks(rows, trials, options.tuned),
-        *conclusions(rows, options.within, declared, read),
+        *conclusions(rows, options.within, (*options.factors, *options.tuned), read),
         *_notes(verdict, keys),
         *factors.remarks(rows, declared),
         *_ends(runs),
@@ -170,7 +173,7 @@ def _ends(rows: list[Row]) -> Iterator[str]:
             reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
             yield f"{row['status']}: {row['name']}: {reason}"
     if absent := sum(row["status"] == NOT_RUN for row in rows):
-        yield f"{absent} of {len(rows)} points left no record: the same command runs them."
+        yield f"{absent} of {len(rows)} points have no record yet: the sweep or the same command runs them."
 
 
 def _untuned(rows: list[Row]) -> Iterator[str]:

@@ -31,7 +31,8 @@ class Line:
 def conclusions(rows: Sequence[Row], key: str | None, apart: Collection[str], read: Reader) -> Iterator[str]:
     """Say which rows lead at each value of `key`, and between which values each of them changes.
 
-    `apart` are settings that change with it, or were tuned: rows that differ in these as well are one line.
+    `apart` are settings, or groups of them, that change with it, or were tuned: rows that differ in these as
+    well are one line.
     """
     if key is None:
         return
@@ -47,13 +48,19 @@ def _lines(rows: Sequence[Row], key: str, apart: Collection[str]) -> list[Line]:
     """Return the lines; two rows of one name and value are of no line, as nothing says which follows."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(name_without(row, {*SEEDS, key, *apart}), []).append(row)
+        groups.setdefault(name_without(row, {*SEEDS, key, *_named(row, apart)}), []).append(row)
     names = without_common(list(groups))
     return [
         Line(name, tuple(sorted(members, key=lambda row: row[key])))
         for name, members in zip(names, groups.values(), strict=True)
         if len({row[key] for row in members}) == len(members)
     ]
+
+
+def _named(row: Row, apart: Collection[str]) -> Iterator[str]:
+    """Yield which options in a row's name are among some settings and groups."""
+    options = (word.partition("=")[0] for word in str(row["name"]).split(" "))
+    return (key for key in options if any(f"{key}.".startswith(f"{name}.") for name in apart))
 
 
 def _at(value: float, lines: Sequence[Line], key: str, read: Reader) -> str | None:

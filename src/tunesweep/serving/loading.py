@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tunesweep import door
 from tunesweep.config import RunConfig, RuntimeConfig, WandbConfig
-from tunesweep.errors import BadConfig, StorageError, suggest
+from tunesweep.errors import BadConfig, StorageError, suggest_run
 from tunesweep.record import RunRecord
 from tunesweep.store import NAME, Store
 
@@ -26,8 +26,7 @@ def finished(store: Store, run_id: str) -> RunRecord:
         return record
     state = "has failed" if record else f"has no readable record in {store.root}"
     others = [other.run_id for other in store.records() if not other.failed]
-    remedy = f"choose {suggest(run_id, others)}" if others else "name another store by --store FOLDER"
-    raise BadConfig(f"run {run_id} {state}: {remedy}")
+    raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, others)}")
 
 
 def config_of(store: Store, record: RunRecord, device: str = "auto") -> RunConfig:

@@ -12,6 +12,7 @@ from tunesweep.report.tracking.topics import Quantity, Topic
 if TYPE_CHECKING:
     from wandb_workspaces.reports.v2 import Layout, Panel
 
+_CURVES = {"train_loss": "training loss", "lr": "learning rate"}  # not scores on select
 WIDE, HALF, HIGH, LOW = 24, 12, 14, 8  # of a report, which has 24 columns
 
 
@@ -61,7 +62,7 @@ def _curves(topic: Topic) -> Iterator[Any]:
 
     for name in topic.curves:
         said = name.removeprefix("curve_")
-        title = "training loss" if said == "train_loss" else f"{said.replace('_', ' ')} on select"
+        title = _CURVES.get(said) or f"{said.replace('_', ' ')} on select"
         yield wr.LinePlot(title=title, x="epoch", y=[name], title_x="epoch")
 
 
