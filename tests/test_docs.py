@@ -369,7 +369,7 @@ def test_the_site_lists_every_page() -> None:
 def test_every_study_is_introduced() -> None:
     """By name, and by a link to each page that there is."""
     page = PAGES["docs/studies/index.md"]
-    assert len(STUDIES) == 5
+    assert len(STUDIES) == 6
     assert all(f"`{Path(study).stem}`" in page for study in STUDIES)
     linked = {f"docs/studies/{name}" for name in re.findall(r"\((\w+\.md)\)", page)}
     assert linked == {name for name in PAGES if name.startswith("docs/studies/")} - {"docs/studies/index.md"}

@@ -6,6 +6,7 @@ from scipy.stats import binomtest
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report.fields import flatten, one_line
 from tunesweep.report.rows import Row, Scope, select
+from tunesweep.report.seeds import merge
 from tunesweep.report.where import narrow
 
 row = Row.from_record
@@ -141,6 +142,20 @@ def test_a_member_without_a_record_is_a_row(store, fill, record):
         None,
         "method=full",
     )
+
+
+def test_a_seed_that_is_still_to_run_is_of_the_row_of_the_others(store, fill, record):
+    runs = [record(name, seed=seed) for seed, name in enumerate("abc")]
+    for run in runs:
+        run.provenance = {"device": "cpu", "versions": {"torch": "2.13.0"}}
+        run.name = f"method=lora seed={run.config['seed']}"
+    points = {run.run_id: {"name": run.name, "config": run.config} for run in runs}
+    fill(store, runs[:2], members=["a", "b", "c"], points=points)
+    (row,) = merge(select(store, Scope())[1])
+    assert (row["outcome"], row["seeds"]) == ("2 succeeded, 1 not run", 2)
+    runs[1].provenance["device"] = "gpu"
+    store.put(runs[1])
+    assert len(merge(select(store, Scope())[1])) == 3  # nothing says where the third will run
 
 
 def test_an_unknown_sweep_names_the_known_ones(store, fill, record):

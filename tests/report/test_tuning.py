@@ -50,7 +50,23 @@ def test_of_each_method_the_best_on_select_is_shown_with_its_test_score(trial):
     assert shown(block) == [("lora", 1e-3, 0.78, 3, 0.85), ("full", 1e-5, 0.71, 3, 0.7)]
     assert len(block.runs) == 6
     assert any(note.startswith("Tuned: train.lr. Each row is the best of its trials") for note in block.notes)
-    assert not any(note.startswith("Warning") for note in block.notes)
+    assert warnings(block) == [
+        "Warning: the smallest train.lr tried is the best of method=full: a smaller one may be better."
+    ]
+
+
+def warnings(block):
+    return [note for note in block.notes if note.startswith("Warning")]
+
+
+def test_a_best_value_at_the_end_of_what_was_tried_is_warned_of(trial):
+    rising = [trial("lora", lr, select, 700) for lr, select in ((1e-4, 600), (1e-3, 700), (1e-2, 800))]
+    assert warnings(build(rising)) == [
+        "Warning: the largest train.lr tried is the best of method=lora: a larger one may be better."
+    ]
+    assert warnings(build(rising[1:])) == []  # of two values one must be an end
+    rising[1] = trial("lora", 1e-3, 900, 700)
+    assert warnings(build(rising)) == []
 
 
 @pytest.mark.parametrize("test", [(790, 780, 990), (990, 780, 790), (0, 1000, 0), (780, 0, 990)])

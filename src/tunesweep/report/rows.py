@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError, suggest
@@ -145,7 +145,7 @@ def select(store: Store, scope: Scope) -> tuple[str, list[Row], dict[str, Any]]:
     sweep_id, data = find_sweep(store, scope.sweep)
     points = data.get("points") or {}
     records = [store.get(name) or _absent(sweep_id, name, points) for name in data["members"]]
-    rows = _rows(store, records)
+    rows = _surrounded(_rows(store, records))
     for row in rows:
         labels = (points.get(row["run_id"]) or {}).get("labels") or ()
         row.values["label"] = ", ".join(map(str, labels)) or None
@@ -163,6 +163,17 @@ def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:
         except (TypeError, ValueError, AttributeError, KeyError) as error:
             store.problems.append(f"the record of run {record.run_id} cannot be shown: {error}")
     return rows
+
+
+def _surrounded(rows: list[Row]) -> list[Row]:
+    """Let rows of a sweep that have not begun, and know no device, be where the others are, if these agree.
+
+    So a row of several seeds stays one row while some of them are still to run.
+    """
+    known = [row.surroundings for row in rows if "device" in row.surroundings]
+    if not known or any(found != known[0] for found in known):
+        return rows
+    return [row if "device" in row.surroundings else replace(row, surroundings=known[0]) for row in rows]
 
 
 def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:

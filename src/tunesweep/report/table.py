@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tunesweep.report import anchors, factors, tuning
+from tunesweep.report import anchors, factors, tuning, tuning_remarks
 from tunesweep.report.columns import DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
@@ -84,7 +84,7 @@ def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block
     rows, declared = verdict.rows, (*options.declared, *options.tuned)
     keys = tuning.varied(trials, options.tuned)
     notes = [
-        *tuning.remarks(rows, trials, options.tuned),
+        *tuning_remarks.remarks(rows, trials, options.tuned),
         *conclusions(rows, options.within, (*options.factors, *options.tuned), read),
         *_notes(verdict, keys),
         *factors.remarks(rows, declared),

@@ -106,7 +106,8 @@ def _values(row: Row, keys: Sequence[str]) -> str:
     return repr([(key, row.settings.get(key)) for key in keys])
 
 
-def _trains(row: Row) -> bool:
+def trains(row: Row) -> bool:
+    """Whether a row's method trains anything, so that there is something to tune."""
     return row.settings.get("method.trained") is not False
 
 
@@ -158,7 +159,7 @@ def _trials(members: Sequence[Row], names: Sequence[str]) -> Trials:
 def _chosen(members: Sequence[Row], place: int | None) -> Row:
     """Return the chosen row, which says among how many it was; of none that has a score, the first."""
     row = members[place or 0]
-    if not _trains(row) and len(members) == 1:  # so nothing was tuned
+    if not trains(row) and len(members) == 1:  # so nothing was tuned
         return row
     tried = sum(member["status"] != NOT_RUN for member in members)
     selected = on_select(row)
@@ -226,30 +227,3 @@ def curve_table(trials: Sequence[Trials]) -> tuple[list[str], list[list[str]]]:
         f"expected {trials[0].metric} after",
         *(f"{n} trials" if n > 1 else "1 trial" for n in shown),
     ], lines
-
-
-def remarks(rows: Sequence[Row], trials: Sequence[Trials], names: Sequence[str]) -> Iterator[str]:
-    """Say how rows were chosen, and warn where they had unequal chances."""
-    if not names:
-        return
-    listed = ", ".join(names)
-    made = [row["trials"] for row in rows if row["trials"] is not None and row["score"] is not None]
-    if made:
-        yield (
-            f"Tuned: {listed}. Each row is the best of its trials on select (mean over seeds); "
-            "its costs are those of this one alone."
-        )
-    if len(set(made)) > 1:
-        yield (
-            f"Warning: rows were tuned with {min(made)} to {max(made)} trials: who tries more finds more. "
-            "Give all the same number, or compare them at the same number below."
-        )
-    for each in trials:
-        seeds = {max(1, len(row.runs)) for row in each.tried}
-        if len(seeds) > 1:
-            yield (
-                f"Warning: the trials of {each.name} have {min(seeds)} to {max(seeds)} seeds: "
-                "the best of fewer seeds is more often luck."
-            )
-    if apart := sum(row["trials"] is None and _trains(row) for row in rows):
-        yield f"{apart} rows have no score on select and are not chosen among: they stand apart."
