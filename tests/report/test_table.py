@@ -84,6 +84,12 @@ def test_a_failed_row_shows_dashes_and_its_reason(record, failed):
     assert "failed: lora r=8: diverged: loss is nan" in block.notes
 
 
+def test_a_number_of_examples_that_is_not_known_costs_no_table(record):
+    other = record("a")
+    del other.metrics["test"]["n"]
+    assert build([other]).blocks[0].title == "reviews · accuracy on test · n = unknown · chosen on select"
+
+
 def test_settings_that_differ_are_columns(record):
     changed = record("b", train__epochs=3, seed=1, dataset__limit__train=100, encoding__name="pair")
     (block,) = build([record("a"), changed]).blocks
@@ -217,7 +223,7 @@ def test_every_column_that_an_experiment_asks_for_is_one(record):
     folder = Path(__file__).parents[2] / "conf" / "experiment"
     asked = [yaml.safe_load(path.read_text()).get("report") for path in folder.glob("*.yaml")]
     named = [report["columns"] for report in asked if report]
-    assert len(named) == 5
+    assert len(named) == 6
     for wanted in named:
         build([record("a")], wanted=wanted)
 
