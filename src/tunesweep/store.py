@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
+from types import NoneType
 from typing import IO, Any
 
 from tunesweep import locks
@@ -29,6 +30,7 @@ SUFFIXES = {
     "locks": ".lock",
     "work": "",
 }
+SCORED = ("test", "select", "before", "protocol")  # parts of a record's metrics
 STATUSES = ("succeeded", "failed", "stopped")
 Mark = tuple[int, int, int]  # of a file: time of writing in ns, inode, size
 NAME = re.compile(r"[0-9A-Za-z_-]+")
@@ -74,6 +76,10 @@ def parse(run_id: str, text: str | bytes) -> RunRecord:
         raise ValueError(f"its status {record.status} is none of {', '.join(STATUSES)}")
     if record.failure is not None and not isinstance(record.failure, dict):
         raise ValueError("its failure is not of type dict")
+    if not all(isinstance(record.metrics.get(name, {}), dict | NoneType) for name in SCORED):
+        raise ValueError(f"its metrics.{', '.join(SCORED)} are not of type dict")
+    if not all(isinstance(entry, dict) for entry in record.history):
+        raise ValueError("the entries of its history are not of type dict")
     if record.run_id != run_id:
         raise ValueError(f"it says it is run {record.run_id}")
     return record
