@@ -16,6 +16,7 @@ from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 NOT_RUN = "not run"
+UNSHOWN = (TypeError, ValueError, AttributeError, KeyError)  # what a record raises that no row can be made of
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:
     for record in records:
         try:
             rows.append(Row.from_record(record))
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except UNSHOWN as error:
             store.problems.append(f"the record of run {record.run_id} cannot be shown: {error}")
     return rows
 
