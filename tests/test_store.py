@@ -246,7 +246,16 @@ def test_a_history_of_numbers_is_no_history(store):
 
 
 @pytest.mark.parametrize(
-    "data", [{"members": [5]}, {"members": [], "points": [1]}, {"members": [], "duplicates": "many"}]
+    "data",
+    [
+        {"members": [5]},
+        {"members": [], "points": [1]},
+        {"members": [], "points": {"a1": {"labels": 5}}},
+        {"members": [], "duplicates": "many"},
+        {"members": [], "command": 5},
+        {"members": [], "report": "all"},
+        {"members": [], "report": {"tuning": [5]}},
+    ],
 )
 def test_a_sweep_by_another_hand_is_absent_and_named(store, data):
     store.put_sweep("s1", data)

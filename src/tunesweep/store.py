@@ -89,9 +89,19 @@ def is_sweep(data: object) -> bool:
     """Whether a file's content is what `put_sweep` writes, as far as a report relies on it."""
     if not isinstance(data, dict) or not isinstance(data.get("duplicates", 0), int):
         return False
-    members, points = data.get("members"), data.get("points", {})
-    names = isinstance(members, list) and all(isinstance(name, str) for name in members)
-    return names and isinstance(points, dict) and all(isinstance(point, dict) for point in points.values())
+    members, points, options = data.get("members"), data.get("points", {}), data.get("report") or {}
+    if not (isinstance(members, list) and isinstance(points, dict) and isinstance(options, dict)):
+        return False
+    if not all(isinstance(point, dict) for point in points.values()):
+        return False
+    told = [options.get(name) for name in ("columns", "factors", "tuning")]
+    return all(
+        map(_words, [members, data.get("command"), *told, *(p.get("labels") for p in points.values())])
+    )
+
+
+def _words(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(word, str) for word in value))
 
 
 class Store:
@@ -168,7 +178,7 @@ class Store:
             data = error
         if is_sweep(data):
             return data  # type: ignore[no-any-return]
-        reason = data if isinstance(data, Exception) else "it lists no members"
+        reason = data if isinstance(data, Exception) else "it is not as a sweep writes it"
         self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")
         return None
 
