@@ -169,6 +169,8 @@ def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:
 def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:
     """Return the id and the file of a sweep: the named one, or the last."""
     known = store.sweeps()
+    if store.problems and (not known or wanted in set(store.names("sweeps")) - set(known)):
+        raise StorageError("; ".join(store.problems))
     if not known:
         raise StorageError(
             f"{store.root} holds no sweep yet: run one, or name another store with --store PATH"
