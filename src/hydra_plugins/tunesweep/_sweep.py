@@ -27,6 +27,8 @@ from tunesweep.commands import plan as commands
 from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
+from tunesweep.report.fields import number
+from tunesweep.report.seeds import SEEDS
 from tunesweep.report.tuning import check_tuning
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
@@ -79,7 +81,7 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
         check_columns(option["columns"])
         _check_settings("factors", option["factors"], composed)
         _check_settings("tuning", option["tuning"], composed)
-        _check_settings("within", [option["within"]] if option["within"] else [], composed)
+        _check_within(option["within"], composed)
         check_tuning(option["tuning"])
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}
@@ -92,6 +94,16 @@ def _check_settings(option: str, names: list[str], composed: list[DictConfig]) -
             raise BadConfig(
                 f"report.{option}: no point has {name!r}: name a setting, as train.epochs, or a group"
             )
+
+
+def _check_within(name: str | None, composed: list[DictConfig]) -> None:
+    """Refuse a setting along which nothing can be said: it takes numbers, and seeds are merged."""
+    if name is None:
+        return
+    _check_settings("within", [name], composed)
+    values = [OmegaConf.select(cfg, name) for cfg in composed]
+    if name in SEEDS or all(number(value) is None for value in values):
+        raise BadConfig(f"report.within={name} is no setting of numbers: name one, as dataset.limit.train")
 
 
 def _has(cfg: Any, name: str) -> bool:
