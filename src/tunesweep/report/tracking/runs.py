@@ -11,7 +11,7 @@ from typing import Any
 from tunesweep.config import WandbConfig
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, number
-from tunesweep.report.html.details import KINDS
+from tunesweep.report.html.details import KINDS, square
 from tunesweep.report.rows import UNSHOWN, Row
 from tunesweep.report.tracking.session import NAME, flat, key, session, tag, tags_of
 
@@ -117,7 +117,7 @@ def _fill(run: Any, record: RunRecord) -> None:
 def _tables(record: RunRecord) -> dict[str, Any]:
     test, labels = record.metrics.get("test") or {}, record.data.get("labels") or []
     confusion, classes = test.get("confusion"), test.get("per_class")
-    found = {"confusion_matrix": _confusion(confusion, labels)} if confusion else {}
+    found = {"confusion_matrix": _confusion(confusion, labels)} if square(confusion, labels) else {}
     return found | ({"classes": _classes(classes)} if classes else {})
 
 
