@@ -121,7 +121,7 @@ def _tables(record: RunRecord) -> dict[str, Any]:
     return found | ({"classes": _classes(classes)} if classes else {})
 
 
-def _confusion(confusion: list[list[int]], names: list[Any]) -> Any:
+def _confusion(confusion: Any, names: list[Any]) -> Any:
     """Return the matrix as a table of counts: W&B's own plot wants every example, and cuts off at 10,000."""
     import wandb
 
