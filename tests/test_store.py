@@ -225,7 +225,10 @@ def test_an_error_inside_a_claim_comes_out_as_it_is(store):
     assert _free(store)
 
 
-@pytest.mark.parametrize(("key", "value"), [("status", "running"), ("failure", "integrity")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("status", "running"), ("failure", "integrity"), ("metrics", {"test": 3}), ("metrics", {"select": [1]})],
+)
 def test_a_record_by_another_hand_is_absent_and_named(store, key, value):
     store.put(record())
     path = store.path("records", "a1")
@@ -234,8 +237,25 @@ def test_a_record_by_another_hand_is_absent_and_named(store, key, value):
     assert f"its {key}" in store.problems[0]
 
 
+def test_a_history_of_numbers_is_no_history(store):
+    store.put(record())
+    path = store.path("records", "a1")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"history": [0.3, 0.2]}))
+    assert store.get("a1") is None
+    assert "the entries of its history are not of type dict" in store.problems[0]
+
+
 @pytest.mark.parametrize(
-    "data", [{"members": [5]}, {"members": [], "points": [1]}, {"members": [], "duplicates": "many"}]
+    "data",
+    [
+        {"members": [5]},
+        {"members": [], "points": [1]},
+        {"members": [], "points": {"a1": {"labels": 5}}},
+        {"members": [], "duplicates": "many"},
+        {"members": [], "command": 5},
+        {"members": [], "report": "all"},
+        {"members": [], "report": {"tuning": [5]}},
+    ],
 )
 def test_a_sweep_by_another_hand_is_absent_and_named(store, data):
     store.put_sweep("s1", data)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
+from types import NoneType
 from typing import IO, Any
 
 from tunesweep import locks
@@ -29,6 +30,7 @@ SUFFIXES = {
     "locks": ".lock",
     "work": "",
 }
+SCORED = ("test", "select", "before", "protocol")  # parts of a record's metrics
 STATUSES = ("succeeded", "failed", "stopped")
 Mark = tuple[int, int, int]  # of a file: time of writing in ns, inode, size
 NAME = re.compile(r"[0-9A-Za-z_-]+")
@@ -74,6 +76,10 @@ def parse(run_id: str, text: str | bytes) -> RunRecord:
         raise ValueError(f"its status {record.status} is none of {', '.join(STATUSES)}")
     if record.failure is not None and not isinstance(record.failure, dict):
         raise ValueError("its failure is not of type dict")
+    if not all(isinstance(record.metrics.get(name, {}), dict | NoneType) for name in SCORED):
+        raise ValueError(f"its metrics.{', '.join(SCORED)} are not of type dict")
+    if not all(isinstance(entry, dict) for entry in record.history):
+        raise ValueError("the entries of its history are not of type dict")
     if record.run_id != run_id:
         raise ValueError(f"it says it is run {record.run_id}")
     return record
@@ -83,9 +89,19 @@ def is_sweep(data: object) -> bool:
     """Whether a file's content is what `put_sweep` writes, as far as a report relies on it."""
     if not isinstance(data, dict) or not isinstance(data.get("duplicates", 0), int):
         return False
-    members, points = data.get("members"), data.get("points", {})
-    names = isinstance(members, list) and all(isinstance(name, str) for name in members)
-    return names and isinstance(points, dict) and all(isinstance(point, dict) for point in points.values())
+    members, points, options = data.get("members"), data.get("points", {}), data.get("report") or {}
+    if not (isinstance(members, list) and isinstance(points, dict) and isinstance(options, dict)):
+        return False
+    if not all(isinstance(point, dict) for point in points.values()):
+        return False
+    told = [options.get(name) for name in ("columns", "factors", "tuning")]
+    return all(
+        map(_words, [members, data.get("command"), *told, *(p.get("labels") for p in points.values())])
+    )
+
+
+def _words(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(word, str) for word in value))
 
 
 class Store:
@@ -162,7 +178,7 @@ class Store:
             data = error
         if is_sweep(data):
             return data  # type: ignore[no-any-return]
-        reason = data if isinstance(data, Exception) else "it lists no members"
+        reason = data if isinstance(data, Exception) else "it is not as a sweep writes it"
         self._problem(f"{path} is not a readable sweep ({reason}): the same command writes it anew")
         return None
 

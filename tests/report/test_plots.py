@@ -63,6 +63,14 @@ def test_texts_are_not_taken_for_mathematics_and_no_name_is_hidden(tmp_path):
         assert image.width > 500
 
 
+def test_names_on_an_axis_are_no_mathematics_either(tmp_path):
+    points = tuple(Point(place, 0.5, "a") for place in (0, 1))
+    odd = Picture(
+        "odd", "Odd", Axis("encoding", names=("$x_{$", "plain")), Axis("score"), (Series("full", points),)
+    )
+    plots.draw(odd).savefig(tmp_path / "drawn.png")  # which fails for mathematics that has no end
+
+
 def test_a_few_lines_have_their_legend_inside():
     few = Picture("few", "Few", Axis("r"), Axis("score"), (Series("lora", (Point(4, 0.5, "a"),)),))
     figure = plots.draw(few)

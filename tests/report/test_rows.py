@@ -8,6 +8,7 @@ from tunesweep.report.fields import flatten, one_line
 from tunesweep.report.rows import Row, Scope, select
 from tunesweep.report.seeds import merge
 from tunesweep.report.where import narrow
+from tunesweep.store import Store
 
 row = Row.from_record
 
@@ -166,6 +167,17 @@ def test_an_unknown_sweep_names_the_known_ones(store, fill, record):
         select(store, Scope(sweep="s2"))
     with pytest.raises(BadConfig, match="exclude each other"):
         select(store, Scope(sweep="s1", all=True))
+
+
+def test_a_sweep_whose_file_is_torn_is_not_said_to_be_absent(store, fill, record):
+    fill(store, [record("a")])
+    store.path("sweeps", "s2").write_text('{"members": ["a"')
+    assert select(store, Scope())[0] == "s1"
+    with pytest.raises(StorageError, match=r"s2\.json is not a readable sweep"):
+        select(Store(store.root), Scope("s2"))
+    store.path("sweeps", "s1").write_text("")
+    with pytest.raises(StorageError, match=r"s1\.json is not a readable sweep"):
+        select(Store(store.root), Scope())
 
 
 @pytest.mark.parametrize(

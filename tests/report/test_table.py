@@ -84,6 +84,12 @@ def test_a_failed_row_shows_dashes_and_its_reason(record, failed):
     assert "failed: lora r=8: diverged: loss is nan" in block.notes
 
 
+def test_a_number_of_examples_that_is_not_known_costs_no_table(record):
+    other = record("a")
+    del other.metrics["test"]["n"]
+    assert build([other]).blocks[0].title == "reviews · accuracy on test · n = unknown · chosen on select"
+
+
 def test_settings_that_differ_are_columns(record):
     changed = record("b", train__epochs=3, seed=1, dataset__limit__train=100, encoding__name="pair")
     (block,) = build([record("a"), changed]).blocks

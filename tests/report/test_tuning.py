@@ -229,3 +229,13 @@ def test_what_cannot_be_tuned_is_refused(name, said):
     composed.report.tuning = [name]
     with pytest.raises(BadConfig, match=said):
         _report([composed])
+
+
+@pytest.mark.parametrize("name", ["train", "model.name", "seed"])
+def test_along_what_has_no_numbers_nothing_is_said_so_it_is_refused(name):
+    composed = OmegaConf.create({"train": {"lr": 1e-3}, "model": {"name": "minilm"}, "seed": 0})
+    composed.report = OmegaConf.structured(ReportConfig(within="train.lr"))
+    assert _report([composed])["within"] == "train.lr"
+    composed.report.within = name
+    with pytest.raises(BadConfig, match=f"report.within={name} is no setting of numbers: name one, as"):
+        _report([composed])

@@ -71,6 +71,14 @@ def test_a_long_name_is_cut_and_a_long_failure_is_not(store, fill, record):
     assert long.split() == " ".join(lines).split("Last failure: ")[1].split()
 
 
+@pytest.mark.parametrize("width", [45, 80])
+def test_a_row_of_a_long_name_keeps_its_numbers(store, fill, record, width):
+    records = [record(name, model__name=name * 200, right=700) for name in "ab"]
+    lines = drawn(state(), render.build(fill(store, records), Scope()), width=width)
+    assert max(map(len, lines)) <= width
+    assert sum(" 0.700  0.671–0.728 " in line for line in lines) == 2
+
+
 def test_a_sweep_without_results_has_no_table(store, fill, record):
     fill(store, [record("a")])
     store.path("records", "a").unlink()

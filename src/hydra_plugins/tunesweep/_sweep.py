@@ -27,6 +27,8 @@ from tunesweep.commands import plan as commands
 from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.report.columns import check_columns
+from tunesweep.report.fields import number
+from tunesweep.report.seeds import SEEDS
 from tunesweep.report.tuning import check_tuning
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
@@ -79,8 +81,7 @@ def _report(composed: list[DictConfig]) -> dict[str, Any]:
         check_columns(option["columns"])
         _check_settings("factors", option["factors"], composed)
         _check_settings("tuning", option["tuning"], composed)
-        _check_settings("within", [option["within"]] if option["within"] else [], composed)
-        _check_numbers(option["within"], composed)
+        _check_within(option["within"], composed)
         check_tuning(option["tuning"])
     agreed = all(option == options[0] for option in options)
     return {str(k): v for k, v in dict(options[0]).items()} if agreed else {}
@@ -95,13 +96,15 @@ def _check_settings(option: str, names: list[str], composed: list[DictConfig]) -
             )
 
 
-def _check_numbers(within: str | None, composed: list[DictConfig]) -> None:
-    """Refuse to look along what is a number in no point; null may become one, as a method's own rate does."""
-    found = [OmegaConf.select(cfg, within) for cfg in composed if _has(cfg, within)] if within else []
-    if found and not any(value is None or type(value) in (int, float) for value in found):
-        raise BadConfig(
-            f"report.within={within} is no number: name a setting of numbers, as dataset.limit.train"
-        )
+def _check_within(name: str | None, composed: list[DictConfig]) -> None:
+    """Refuse a setting along which nothing can be said: it takes numbers, and seeds are merged."""
+    if name is None:
+        return
+    _check_settings("within", [name], composed)
+    found = [OmegaConf.select(cfg, name) for cfg in composed if _has(cfg, name)]
+    # Null may become a number, as a method's own rate does.
+    if name in SEEDS or not any(value is None or number(value) is not None for value in found):
+        raise BadConfig(f"report.within={name} is no setting of numbers: name one, as dataset.limit.train")
 
 
 def _has(cfg: Any, name: str) -> bool:

@@ -8,7 +8,7 @@ import typer
 
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.config import WandbConfig
-from tunesweep.errors import BadConfig, TunesweepError
+from tunesweep.errors import BadConfig, StorageError, TunesweepError
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
@@ -68,4 +68,8 @@ def _scope(store: Store, sweep: str | None, everything: bool) -> Scope:
         return Scope(find_sweep(store, sweep)[0])
     if sweep:
         raise BadConfig(f"--all and sweep {sweep} exclude each other: give one of them")
+    if not store.names("records"):
+        raise StorageError(
+            f"{store.root} holds no run yet: run a sweep, or name another store with --store PATH"
+        )
     return Scope(all=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,17 @@ StoreOption = Annotated[Path, typer.Option(help="Folder of the runs.")]
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn an error of ours into its sentence and exit status 1."""
+    """Turn an error of ours, or a full disk, into its sentence and exit status 1."""
     try:
         yield
     except TunesweepError as error:
         typer.echo(f"tunesweep: {error}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = error.filename or "for what is printed"
+        typer.echo(f"tunesweep: no space is left ({where}): free some, then try again", err=True)
         raise typer.Exit(1) from None
 
 

@@ -138,7 +138,7 @@ def _label(axes: Axes, picture: Picture, title: str) -> None:
     axes.set_xlabel(_safe(picture.x.title))
     axes.set_ylabel(_safe(picture.y.title))
     axes.set_title(_safe(title), fontsize=8, loc="left")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: picture.x.text(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _safe(picture.x.text(value))))
     axes.xaxis.set_minor_formatter(NullFormatter())
     if picture.x.names or (picture.joined and len(places) <= LEGEND):
         axes.set_xticks(places)

@@ -16,6 +16,7 @@ from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 NOT_RUN = "not run"
+UNSHOWN = (TypeError, ValueError, AttributeError, KeyError)  # what a record raises that no row can be made of
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _rows(store: Store, records: Iterable[RunRecord]) -> list[Row]:
     for record in records:
         try:
             rows.append(Row.from_record(record))
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except UNSHOWN as error:
             store.problems.append(f"the record of run {record.run_id} cannot be shown: {error}")
     return rows
 
@@ -179,6 +180,8 @@ def _surrounded(rows: list[Row]) -> list[Row]:
 def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:
     """Return the id and the file of a sweep: the named one, or the last."""
     known = store.sweeps()
+    if store.problems and (not known or wanted in set(store.names("sweeps")) - set(known)):
+        raise StorageError("; ".join(store.problems))
     if not known:
         raise StorageError(
             f"{store.root} holds no sweep yet: run one, or name another store with --store PATH"

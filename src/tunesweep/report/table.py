@@ -131,7 +131,8 @@ def _title(rows: list[Row]) -> str:
     if scored is None:
         return f"{names} · nothing scored"
     chosen = f" · chosen on {scored['chosen_on']}" if scored["chosen_on"] else ""
-    return f"{names} · {scored['metric']} on {scored['split']} · n = {scored['n']:,}{chosen}"
+    n = "unknown" if scored["n"] is None else f"{scored['n']:,}"
+    return f"{names} · {scored['metric']} on {scored['split']} · n = {n}{chosen}"
 
 
 def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:

@@ -88,11 +88,12 @@ def grid(rows: Sequence[Row]) -> RenderableType:
     from rich.text import Text
 
     found = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    found.add_column("row", overflow="ellipsis", no_wrap=True, ratio=1)
+    found.add_column("row", ratio=1)  # without no_wrap it is what rich shortens first
     for header in (str(rows[0]["metric"]), "95 %", "tied", "seeds", "min"):
         found.add_column(header, justify="right", no_wrap=True)
     for row, name in zip(rows, without_common([name_of(row) for row in rows]), strict=True):
-        found.add_row(*map(Text, (name or str(row["method"]), *_cells(row))))
+        said = Text(name or str(row["method"]), overflow="ellipsis", no_wrap=True)
+        found.add_row(said, *map(Text, _cells(row)))
     return found
 
 

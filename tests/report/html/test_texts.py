@@ -89,6 +89,8 @@ def test_why_there_are_no_texts_is_said(store, run, films, monkeypatch):
     assert why(None) == "no record says where they are"
     again.config["dataset"] = {"task": "no such task"}
     assert why(again) == "the record does not say where they are"
+    again.config["dataset"] = {"name": "files", "train": 5}
+    assert why(again).startswith("the files cannot be read here (")
     again.config["dataset"] = None
     assert why(again) == "the record does not say where they are"
 

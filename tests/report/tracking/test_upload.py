@@ -163,6 +163,32 @@ def test_a_record_that_cannot_be_read_is_a_failure(small):
     assert "5 W&B runs written; 2 points left no record" in found.output
 
 
+def test_a_record_that_no_row_can_be_made_of_is_a_failure(small):
+    record = small.get("0000000000000001")
+    record.metrics["test"]["accuracy"] = 1e6
+    small.put(record)
+    found = call(small, "--offline")
+    assert found.exit_code == 1
+    assert "(0000000000000001): its record cannot be shown: k=" in found.output
+    assert "5 W&B runs written" in found.output
+
+
+def test_a_name_is_one_line_and_a_matrix_of_other_classes_is_left_out(small):
+    record = small.get("0000000000000001")
+    record.name, record.data["labels"] = "two\nlines", ["only one"]
+    small.put(record)
+    found = call(small, "--offline")
+    assert found.exit_code == 0, found.output
+    assert "two lines: written" in found.output
+
+
+def test_a_store_without_records_is_refused_and_not_made(tmp_path):
+    found = call(Store(tmp_path / "nothing"), "--all", "--offline")
+    assert found.exit_code == 1
+    assert "nothing holds no run yet: run a sweep, or name another store with --store PATH" in found.output
+    assert not (tmp_path / "nothing").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -44,7 +44,7 @@ def classes(rows: list[Row], records: Records) -> list[dict[str, Any]]:
     for place, (row, name) in enumerate(zip(rows, names, strict=True), 1):
         known = [records[run["run_id"]] for run in row.runs or (row,) if run["run_id"] in records]
         tests = [(dig(record.metrics, "test") or {}, record.data.get("labels") or []) for record in known]
-        tests = [(test, labels) for test, labels in tests if _square(test.get("confusion"), labels)]
+        tests = [(test, labels) for test, labels in tests if square(test.get("confusion"), labels)]
         if tests:
             labels = [str(label) for label in tests[0][1]]
             found.append(
@@ -60,7 +60,8 @@ def classes(rows: list[Row], records: Records) -> list[dict[str, Any]]:
     return found
 
 
-def _square(matrix: Any, labels: list[Any]) -> bool:
+def square(matrix: Any, labels: list[Any]) -> bool:
+    """Whether this is a matrix with a row and a column for each label."""
     if not isinstance(matrix, list) or not len(matrix) == len(labels) > 0:
         return False
     return all(isinstance(counts, list) and len(counts) == len(labels) for counts in matrix)

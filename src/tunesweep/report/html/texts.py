@@ -81,7 +81,9 @@ def _read(config: Any, fingerprint: str, splits: set[str], cache: Path) -> Texts
             raise NoTexts("the files have changed since")
         read = (readers.read(split, places[split], config) for split in sorted(splits))
         return {name: _text(each) for part in read for name, each in zip(part.ids, part.inputs, strict=True)}
-    except (TunesweepError, OSError, KeyError, TypeError, ValueError) as error:
+    except NoTexts:
+        raise
+    except Exception as error:  # whatever a reader makes of a record by another hand: it costs no page
         raise NoTexts(f"the files cannot be read here ({error})") from None
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from tunesweep.config import WandbConfig
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, number
-from tunesweep.report.html.details import KINDS
-from tunesweep.report.rows import Row
+from tunesweep.report.html.details import KINDS, square
+from tunesweep.report.rows import UNSHOWN, Row
 from tunesweep.report.tracking.session import NAME, flat, key, session, tag, tags_of
 
 JOB = "point"
@@ -21,6 +21,10 @@ CLASSES = ("class", "precision", "recall", "F1", "examples")
 
 def send_run(record: RunRecord, settings: WandbConfig, store: Path, sweeps: Iterable[str] = ()) -> str | None:
     """Send one record; return what went wrong, if anything did. `sweeps` are all that it belongs to."""
+    try:
+        row = Row.from_record(record)
+    except UNSHOWN as error:
+        return f"its record cannot be shown: {error}"
     return session(
         settings,
         store,
@@ -29,8 +33,8 @@ def send_run(record: RunRecord, settings: WandbConfig, store: Path, sweeps: Iter
         id=record.run_id,
         name=record.name[:NAME] or None,
         group=record.sweep_id[:NAME] or None,
-        tags=_tags(record, sweeps),
-        config=_config(record),
+        tags=_tags(record, comparable(row), sweeps),
+        config=_config(record, comparable(row)),
         job_type=JOB,
     )
 
@@ -85,17 +89,17 @@ def _scalars(scores: Any) -> dict[str, Any]:
     return {name: value for name, value in (scores or {}).items() if isinstance(value, int | float)}
 
 
-def _tags(record: RunRecord, sweeps: Iterable[str]) -> list[str]:
+def _tags(record: RunRecord, block: str | None, sweeps: Iterable[str]) -> list[str]:
     groups = (f"sweep:{name}" for name in (record.sweep_id, *sweeps) if name)
     parts = (dig(record.config, f"{group}.name") for group in ("model", "method", "dataset"))
     learned = "not learned" if record.metrics.get("learned") is False else None
     words = (*(str(part) for part in parts if part), record.status, learned)
-    return tags_of([*groups, *words, block_tag(comparable(Row.from_record(record)))])
+    return tags_of([*groups, *words, block_tag(block)])
 
 
-def _config(record: RunRecord) -> dict[str, Any]:
+def _config(record: RunRecord, block: str | None) -> dict[str, Any]:
     """Return the record's own configuration, and beside it where the run comes from."""
-    more = {"comparable": comparable(Row.from_record(record)), "sweep_id": record.sweep_id}
+    more = {"comparable": block, "sweep_id": record.sweep_id}
     return record.config | more | {"provenance": record.provenance, "ran": record.runtime}
 
 
@@ -113,11 +117,11 @@ def _fill(run: Any, record: RunRecord) -> None:
 def _tables(record: RunRecord) -> dict[str, Any]:
     test, labels = record.metrics.get("test") or {}, record.data.get("labels") or []
     confusion, classes = test.get("confusion"), test.get("per_class")
-    found = {"confusion_matrix": _confusion(confusion, labels)} if confusion else {}
+    found = {"confusion_matrix": _confusion(confusion, labels)} if square(confusion, labels) else {}
     return found | ({"classes": _classes(classes)} if classes else {})
 
 
-def _confusion(confusion: list[list[int]], names: list[Any]) -> Any:
+def _confusion(confusion: Any, names: list[Any]) -> Any:
     """Return the matrix as a table of counts: W&B's own plot wants every example, and cuts off at 10,000."""
     import wandb
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tunesweep.config import WandbConfig
 from tunesweep.record import RunRecord
+from tunesweep.report.fields import one_line
 from tunesweep.report.rows import Scope, find_sweep
 from tunesweep.report.tracking.comparison import send_comparison
 from tunesweep.report.tracking.runs import send_run
@@ -32,9 +33,10 @@ def upload(store: Store, scope: Scope, settings: WandbConfig, say: Callable[[str
     failed_in_a_row, done = 0, "written" if settings.mode == "offline" else "sent"
     for number, record in enumerate(records, 1):
         problem = send_run(record, settings, store.root, sweeps.get(record.run_id, ()))
+        name = one_line(record.name)
         failed_in_a_row = failed_in_a_row + 1 if problem else 0
-        _count(found, problem, f"{record.name} ({record.run_id})")
-        say(f"{number}/{len(records)} {record.name}: {'failed' if problem else done}")
+        _count(found, problem, f"{name} ({record.run_id})")
+        say(f"{number}/{len(records)} {name}: {'failed' if problem else done}")
         left = len(records) - number
         if failed_in_a_row == PATIENCE and left:
             found.problems.append(f"stopped after {PATIENCE} failures in a row: {left} runs are not sent")
