@@ -52,7 +52,7 @@ REFUSED = {
     "unknown factor": (["report.factors=[trian]"], ["report.factors", "'trian'", "as train.epochs"]),
     "unknown column of a plan": (["plan=true", "report.columns=[train_rows]"], ["report.columns=train_rows"]),
     "unknown setting to look along": (["report.within=lora.rank"], ["report.within", "'lora.rank'"]),
-    "no number to look along": (["report.within=model"], ["report.within=model is no number"]),
+    "no number to look along": (["report.within=model"], ["report.within=model is no setting of numbers"]),
     "missing file": (["dataset=files", "dataset.train=revews.csv"], ["does not exist", "reviews.csv"]),
 }
 
