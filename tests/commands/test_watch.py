@@ -102,7 +102,10 @@ def test_a_stopped_sweep_is_watched_no_longer(store: Store, monkeypatch: pytest.
     looks: list[int] = []
     monkeypatch.setattr(watch.time, "sleep", looks.append)
     (store.root / "reports").mkdir()
-    (store.root / "reports" / "s1.md").write_text("")
+    report = store.root / "reports" / "s1.md"
+    report.write_text("")
+    later = report.stat().st_mtime + 1  # files that are written at once may have one time
+    os.utime(report, (later, later))
     assert "Sweep s1 has been stopped: 1 done, 2 waiting" in run("--store", str(store.root)).output
     assert len(looks) == watch.QUIET - 1
 

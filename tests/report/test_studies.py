@@ -143,4 +143,4 @@ def test_pages_are_written_by_name(make_studies: Any, study: Any, monkeypatch: A
 def test_every_study_says_what_it_is_about(make_studies: Any) -> None:
     for path in (ROOT / "conf" / "experiment").glob("*.yaml"):
         if "report" in yaml.safe_load(path.read_text()):
-            assert re.match(r"Study [A-E]: .+\.", make_studies.about(path.stem))
+            assert re.match(r"(Study [A-E]: |How many ).+\.", make_studies.about(path.stem))
