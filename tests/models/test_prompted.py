@@ -47,6 +47,7 @@ def test_every_class_needs_words_of_its_own(make_config, words, message):
         ids_of(make_config(*TINY, f"+readout.words={words}"))
 
 
+@pytest.mark.slow  # it reads the weights
 def test_an_answer_ends_at_any_end_that_the_model_knows(make_config, smollm2_tokenizer):
     few = ("dataset.limit={train: 4, select: 2, test: 2}", "encoding.max_length=24")
     with attached(make_config("model=smollm2_135m", "readout=generate", "method=zero_shot", *few)) as work:

@@ -47,8 +47,10 @@ def test_padding_stands_on_the_right_and_is_masked(make_config, cache):
     assert batch["input_ids"][0][-1] == tokenizer.pad_token_id
 
 
-def test_the_pad_of_a_chat_model_is_not_what_ends_a_turn(make_config, cache):
-    tokenizer = load_tokenizer(make_config("model=smollm2_135m").model, cache)
+def test_the_pad_of_a_chat_model_is_not_what_ends_a_turn(make_config, cache, tmp_path, smollm2_tokenizer):
+    smollm2_tokenizer.save_pretrained(tmp_path / "tokenizer")
+    words = ("model=smollm2_135m", f"model.tokenizer={tmp_path / 'tokenizer'}")
+    tokenizer = load_tokenizer(make_config(*words).model, cache)
     assert tokenizer.pad_token == "<empty_output>"
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
 

@@ -143,6 +143,7 @@ def world(finished: Any, tunesweep: Any, shelf: Store, cache: Path) -> Any:
     return finished, tunesweep, shelf, cache
 
 
+@pytest.mark.slow  # fresh processes, one a kind
 def test_an_artefact_of_every_kind_loads_alone(world, tmp_path):
     assert check_all(FAST, world, tmp_path) == {"adapter", "merged"}
 

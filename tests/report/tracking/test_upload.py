@@ -233,6 +233,7 @@ def test_without_a_key_one_sentence_says_what_to_do(small, tmp_path):
     assert not (small.root / "wandb").exists()
 
 
+@pytest.mark.slow  # waits for the real client of the service
 def test_a_service_gets_every_run_once_and_dashboards_are_updated(tmp_path):
     store = fill(Store(tmp_path / "store"), 3, examples=20)
     with service() as there:
