@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @functools.cache
-def _loader() -> tuple[TemplateLoader, DictConfig]:
-    """Return what composes points, and the configuration of a command without words."""
+def _loader(_: type | None) -> tuple[TemplateLoader, DictConfig]:
+    """Return what composes points, and the configuration of a command without words.
+
+    Hydra loads its plugins again for a command in this process, and templates hold classes of theirs: one
+    that all plugins bring tells the loaders apart.
+    """
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         loader = TemplateLoader(GlobalHydra.instance().config_loader())
     return loader, loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
 
 
+def _plugin() -> type | None:
+    return getattr(sys.modules.get("hydra_plugins.tunesweep.local"), "LocalLauncherConf", None)
+
+
 def composed(*words: str) -> DictConfig:
     """Compose a point as a sweep does: files that were chosen before are not read again."""
-    loader, master = _loader()
+    loader, master = _loader(_plugin())
     cfg = loader.load_sweep_config(master, words)
     with open_dict(cfg):
         del cfg["hydra"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunesweep.report.html.axes import log_ticks, scale, ticks
@@ -19,6 +19,7 @@ def test_every_value_lies_on_the_axis(values, upward):
 
 
 @given(st.lists(POSITIVE, min_size=1))
+@example([1.0000000000000002e-06, 1e-06])
 def test_every_value_lies_on_a_logarithmic_axis_in_its_order(values):
     found = scale(values, 0, 100, log=True)
     places = [found.at(value) for value in sorted(values)]

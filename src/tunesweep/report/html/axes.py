@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 MARGIN = 0.05  # of the range, at both ends
+SAME = 1e-9  # a share by which values differ that have one logarithm, up to rounding
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def scale(values: Sequence[float], start: float, end: float, log: bool = False) 
     """Return the scale that holds all values with a margin; one value alone is in the middle."""
     low, high = min(values), max(values)
     if log:
-        factor = (high / low) ** MARGIN if high > low else 2.0
+        factor = (high / low) ** MARGIN if high > low * (1 + SAME) else 2.0
         return Scale(low / factor, high * factor, start, end, log)
     margin = (high - low) * MARGIN or abs(high) * MARGIN or 1.0
     return Scale(low - margin, high + margin, start, end)
