@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 
 from tunesweep import random_states
@@ -17,6 +18,7 @@ from tunesweep.memory import MemoryWatch
 from tunesweep.methods import artefact, hooks
 from tunesweep.positions import steps_per_epoch
 from tunesweep.stopping import Stop
+from tunesweep.tasks.course import Course
 from tunesweep.tasks.learner import Learner
 from tunesweep.trainer import BestOnSelect, Stopwatch
 
@@ -167,26 +169,39 @@ def _where(step: int, kept: int) -> str:
 
 
 def _state(trainer: pl.Trainer, learner: Learner, states: random_states.States | None) -> dict[str, Any]:
-    """Return all that the next step depends on; tensors are those of the training, not copies."""
     early = trainer.early_stopping_callback
+    schedule = trainer.lr_scheduler_configs[0].scheduler
+    found = state_of(learner.course, trainer.optimizers[0], schedule, states or random_states.capture())
+    return found | {"early": early.state_dict() if early else {}}
+
+
+def state_of(course: Course, optimizer: Any, schedule: Any, states: random_states.States) -> dict[str, Any]:
+    """Return all that the next step depends on; tensors are those of the training, not copies."""
     return {
-        "weights": {n: p.detach() for n, p in learner.network.named_parameters() if p.requires_grad},
-        "optimizer": trainer.optimizers[0].state_dict(),
-        "scheduler": trainer.lr_scheduler_configs[0].scheduler.state_dict(),
-        "losses": learner.losses(),
-        "hook": hooks.state(learner.network, learner.config),
-        "early": early.state_dict() if early else {},
-        "random": states or random_states.capture(),
+        "weights": {n: p.detach() for n, p in course.network.named_parameters() if p.requires_grad},
+        "optimizer": optimizer.state_dict(),
+        "scheduler": schedule.state_dict(),
+        "losses": course.losses(),
+        "hook": hooks.state(course.network, course.config),
+        "random": states,
     }
 
 
 def _restore(trainer: pl.Trainer, learner: Learner, state: dict[str, Any]) -> None:
     """Put everything back; random states last, because anything before may draw."""
-    artefact.restore(learner.network, state["weights"])
-    trainer.optimizers[0].load_state_dict(state["optimizer"])
-    trainer.lr_scheduler_configs[0].scheduler.load_state_dict(state["scheduler"])
-    learner.take_up(state["losses"])
-    hooks.take_up(learner.network, learner.config, state["hook"])
+    schedule = trainer.lr_scheduler_configs[0].scheduler
+    take_up(learner.course, trainer.optimizers[0], schedule, state, learner.device)
     if early := trainer.early_stopping_callback:
         early.load_state_dict(state["early"])
     random_states.restore(state["random"])
+
+
+def take_up(
+    course: Course, optimizer: Any, schedule: Any, state: dict[str, Any], device: torch.device
+) -> None:
+    """Put back what `state_of` returned, all but the random states."""
+    artefact.restore(course.network, state["weights"])
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["scheduler"])
+    course.take_up(state["losses"], device)
+    hooks.take_up(course.network, course.config, state["hook"])

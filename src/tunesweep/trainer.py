@@ -98,13 +98,16 @@ class BestOnSelect(Callback):
         self._kept = self.epoch
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save when better; equal scores are told apart by the loss."""
+        """See `look`."""
         assert isinstance(pl_module, Learner)
-        scores = pl_module.history[-1]
+        self.look(pl_module.history[-1], pl_module.network)
+
+    def look(self, scores: dict[str, Any], network: Readout) -> None:
+        """Save an epoch's weights when it is better; equal scores are told apart by the loss."""
         key = (-scores["loss"] if self.monitor == "loss" else scores[self.monitor], -scores["loss"])
         if self._best is None or key > self._best:
             before, self._best, self.epoch = self.epoch, key, scores["epoch"]
-            self._save(trained_state(pl_module.network), self._path(self.epoch))
+            self._save(trained_state(network), self._path(self.epoch))
             if before not in (0, self._kept):
                 self._path(before).unlink(missing_ok=True)
 

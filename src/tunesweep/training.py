@@ -86,7 +86,7 @@ class Attempts:
         trainer = build_trainer(work.config, work.device, callbacks, batches.accumulation, work.task)
         if notes.step:
             begin_at(trainer, batches, notes.epoch, notes.within)
-            learner.history = list(notes.history)
+            learner.course.history = list(notes.history)
         with memory, self.stop.heard():
             fit(trainer, learner, work.data)
         work.network.to(work.device)

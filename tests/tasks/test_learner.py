@@ -13,7 +13,8 @@ import torch
 
 import samples
 from tunesweep.errors import BadConfig, Diverged
-from tunesweep.tasks.learner import CHECK_EVERY, OPTIMIZERS, Learner
+from tunesweep.tasks.course import CHECK_EVERY, OPTIMIZERS
+from tunesweep.tasks.learner import Learner
 from workplace import DIGITS, FEW, attached, tiny
 
 STEPS, RATE = 40, 0.01

@@ -24,12 +24,14 @@ class JointLearner(Learner):
         loss = super().training_step(batch, position)
         assert isinstance(self.data.batches, RankBatches)
         if not self.data.batches.counts(position):
-            self._sums.pop()
-            self._terms.pop()
+            self.course.sums.pop()
+            self.course.terms.pop()
         return loss
 
     def _train_loss(self) -> float:
-        totals = torch.tensor([self._total(self._sums), self._total(self._terms)], device=self.device)
+        totals = torch.tensor(
+            [self._total(self.course.sums), self._total(self.course.terms)], device=self.device
+        )
         sums, terms = self.trainer.strategy.reduce(totals, reduce_op="sum").tolist()
         return float(sums / terms)
 
