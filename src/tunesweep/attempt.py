@@ -27,9 +27,11 @@ _REMEDIES = {
 }
 
 
-def attempt(config: RunConfig, store: Store, work: Callable[[RunRecord], None]) -> RunRecord:
+def attempt(
+    config: RunConfig, store: Store, work: Callable[[RunRecord], None], record: RunRecord | None = None
+) -> RunRecord:
     """Do the work, which fills the record, and put the record into the store, last of all."""
-    record = draft(config)
+    record = record or draft(config)
     try:
         work(record)
         record.status = "succeeded"

@@ -41,6 +41,8 @@ class Notes:
     minutes: float = 0.0  # that the point has taken, with what is not training
     memory: dict[str, Any] = field(default_factory=dict)
     micro_batch: int = 0
+    group: str = ""  # of the runs that are trained together, if there are several
+    left: list[str] = field(default_factory=list)  # how this one left the group: class of failure, sentence
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
 
     @property

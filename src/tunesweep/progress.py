@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tunesweep.config import Point, RuntimeConfig
 from tunesweep.record import RunRecord
+from tunesweep.tasks.course import Course
 from tunesweep.tasks.learner import Learner
 
 
@@ -28,11 +29,15 @@ def progress_callbacks(runtime: RuntimeConfig) -> list[Callback]:
     return [Bars(runtime.point)] if sys.stderr.isatty() else [Lines(title(runtime.point))]
 
 
-def latest(learner: pl.LightningModule) -> str:
+def latest(course: Course) -> str:
     """Return the scores of the last epoch in words."""
-    assert isinstance(learner, Learner)
-    scores, monitor = learner.history[-1], learner.task.monitor
+    scores, monitor = course.history[-1], course.task.monitor
     return f"train loss {scores['train_loss']:.3f}, select {monitor} {scores[monitor]:.3f}"
+
+
+def say_epoch(title: str, course: Course, epochs: int | None) -> None:
+    """Print in a line what an epoch brought."""
+    _say(f"{title}: epoch {course.history[-1]['epoch']} of {epochs}, {latest(course)}")
 
 
 def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
@@ -61,8 +66,8 @@ class Lines(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the epoch brought."""
-        epoch = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-        _say(f"{self.title}: {epoch}, {latest(pl_module)}")
+        assert isinstance(pl_module, Learner)
+        say_epoch(self.title, pl_module.course, trainer.max_epochs)
 
 
 class Bars(Callback):
@@ -92,7 +97,8 @@ class Bars(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show what the epoch brought."""
-        self.bars.update(self.steps, scores=latest(pl_module))
+        assert isinstance(pl_module, Learner)
+        self.bars.update(self.steps, scores=latest(pl_module.course))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the bars away; a finished point has its line in the table."""

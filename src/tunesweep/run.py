@@ -7,6 +7,7 @@ from functools import partial
 from tunesweep import brake, identity, stages
 from tunesweep.attempt import attempt
 from tunesweep.config import WORKER, RunConfig
+from tunesweep.fused.carry import dissolved, handed_over
 from tunesweep.progress import say_result
 from tunesweep.record import RunRecord
 from tunesweep.report.tracking import mirror_run
@@ -26,7 +27,11 @@ def run(config: RunConfig) -> RunRecord:
         if known is not None and not known.failed and not config.runtime.force:
             return known
         work = partial(carry_out, config, store)
-        record = brake.not_started(config, store) or attempt(config, store, work)
+        record = (
+            handed_over.pop(config.runtime.point.run_id, None)
+            or brake.not_started(config, store)
+            or attempt(config, store, work)
+        )
     say_result(record, config.runtime)
     mirror_run(record, config)
     return record
@@ -34,6 +39,8 @@ def run(config: RunConfig) -> RunRecord:
 
 def carry_out(config: RunConfig, store: Store, record: RunRecord) -> None:
     """Train and score; every stage adds its part to the record."""
+    if reason := dissolved.pop(record.run_id, None):
+        record.warnings.append(reason)
     with quiet_libraries(), stages.Workplace(config, store, record) as work:
         stages.prepare(work)
         stages.load_data(work)

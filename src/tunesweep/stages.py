@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,8 +70,14 @@ class Workplace:
         self.place, self.kept, self.reached_training = Place(self.folder), None, False
         self.clock = Clock()
         self.began = time.perf_counter()
+        self.group = ""  # of the runs that are trained together with this one, if any
 
     def __enter__(self) -> Workplace:
+        self.take_up()
+        return self
+
+    def take_up(self) -> None:
+        """Find out what an attempt before this one has left, and remove what is of no use."""
         try:
             self.kept = self.place.notes(self.run_id)
         except Unusable as problem:
@@ -78,14 +85,19 @@ class Workplace:
         runtime = self.config.runtime
         if self.kept and runtime.force and self.kept.command != runtime.point.command:
             self.kept = None
+        if self.kept and self.kept.group != self.group:  # what a group took is not what this run takes
+            self.kept = None
         self.place.tidy(self.kept)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if error is None or not self._resumes(error) or not (self.folder / NOTES).exists():
             self.place.clear()
+        self.note_cost()
+
+    def note_cost(self) -> None:
+        """Add to the record how long the point took."""
         earlier = self.kept.minutes if self.kept else 0.0
         self.record.cost["minutes"] = earlier + (time.perf_counter() - self.began) / 60
         self.record.cost["seconds"] = self.clock.seconds
@@ -99,6 +111,10 @@ class Workplace:
         return headroom.within_memory(
             partial(self.task.evaluate, network), partial(headroom.halve_eval_batch, self)
         )
+
+    def first_network(self) -> Readout:
+        """Return the network that is trained; random generators are left as its new weights leave them."""
+        return self.new_network()
 
     def new_network(self, config: RunConfig | None = None) -> Readout:
         """Return the network that the point begins with: weights loaded, nothing attached."""
@@ -141,7 +157,7 @@ def load_data(work: Workplace) -> None:
 def load_network(work: Workplace) -> None:
     """Seed everything, load the backbone, remember what it was, and attach the method (R17)."""
     seed_everything(work.config.seeds.init, verbose=False)
-    work.network = work.new_network()
+    work.network = work.first_network()
     with work.clock.part("hashing"):
         work.base = integrity.digests(work.network)
     attach(work.network, work.config)
@@ -160,13 +176,18 @@ def train(work: Workplace) -> None:
     seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
     work.clock.add("steps", seconds)
     work.clock.add("select", notes.watch["scoring"])
-    work.record.history = notes.history
-    work.record.metrics["select"] = notes.history[notes.best["epoch"] - 1]
+    note_training(work.record, notes.history, notes.best["epoch"])
     work.record.cost |= notes.memory | {
         "minutes_per_epoch": seconds / 60 / epochs,
         "tokens_per_s": sum(work.data.lengths("train")) * epochs / seconds,
         "epochs": epochs,
     }
+
+
+def note_training(record: RunRecord, history: list[dict[str, Any]], best: int) -> None:
+    """Add to a record what is known of its epochs, and what the best one, counted from 1, had on select."""
+    record.history = history
+    record.metrics["select"] = history[best - 1]
 
 
 @timed

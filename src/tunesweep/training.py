@@ -27,7 +27,8 @@ def learn(work: Workplace) -> Notes:
     return headroom.within_memory(attempts.once, attempts.shrink)
 
 
-def _names(work: Workplace) -> str:
+def names_of(work: Workplace) -> str:
+    """Return what stands for the names and shapes of what is trained."""
     return digest([[name, list(tensor.shape)] for name, tensor in sorted(work.untrained.items())])
 
 
@@ -38,7 +39,7 @@ class Attempts:
         self.work = work
         self.stop = Stop(work.config.runtime.timeout_minutes, work.began)
         self._random = random_states.capture()
-        self._begun = Notes(work.run_id, work.config.runtime.point.command, _names(work))
+        self._begun = Notes(work.run_id, work.config.runtime.point.command, names_of(work))
         self._keeper: Keeper | None = None
 
     def once(self) -> Notes:

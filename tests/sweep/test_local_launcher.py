@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 
 from command_line import CommandLine
 from hydra_plugins.tunesweep import _jobs
-from hydra_plugins.tunesweep._launch import divide
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig
 from tunesweep.sweep import allotment
+from tunesweep.sweep.allotment import share_out
 from tunesweep.sweep.jobs import Loss
 
 CONFIG = OmegaConf.create({"lora": {"r": 4}, "hydra": {"job": {}}})
@@ -34,7 +34,7 @@ def test_too_many_workers_are_refused_before_anything_is_written(
 def test_a_sweep_has_one_number_of_workers(make_config: Make) -> None:
     points = [make_config(f"runtime.workers={count}", "runtime.device=cpu") for count in (1, 2)]
     with pytest.raises(BadConfig, match=r"runtime.workers=1 with .*, 2 with .* must be one number"):
-        divide(points)
+        share_out(points)
 
 
 def test_no_number_of_workers_below_one(command: CommandLine) -> None:

@@ -13,9 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from tunesweep import stopping
+from tunesweep import door, stopping
 from tunesweep.config import RuntimeConfig
-from tunesweep.sweep.jobs import Job, Loss
+from tunesweep.sweep.jobs import Job, Loss, Together, together
 
 GRACE_S = stopping.GRACE_S + 30.0  # a worker still at it then does not answer
 
@@ -30,12 +30,19 @@ class Task:
     def __init__(self, function: TaskFunction, context: HydraContext) -> None:
         self.function, self.callbacks, self.state = function, context.callbacks, Singleton.get_state()
 
-    def __call__(self, config: DictConfig) -> JobReturn:
-        """Carry out one job and return what Hydra wants to know of it."""
+    def __call__(self, work: DictConfig | Together) -> JobReturn | list[JobReturn]:
+        """Carry out one job, or several together, and return what Hydra wants to know of each."""
         setup_globals()
         if self.state is not None:
             Singleton.set_state(self.state)
             self.state = None
+        if not isinstance(work, Together):
+            return self._carry_out(work)
+        configs = [pickle.loads(payload) for payload in work.payloads]
+        _train(configs)
+        return [self._carry_out(config) for config in configs]
+
+    def _carry_out(self, config: DictConfig) -> JobReturn:
         nothing: Any = None  # whatever asks for a config has it already
         result = run_job(
             hydra_context=HydraContext(config_loader=nothing, callbacks=self.callbacks),
@@ -45,6 +52,15 @@ class Task:
             job_subdir_key="hydra.sweep.subdir",
         )
         return _portable(result)
+
+
+def _train(configs: Sequence[DictConfig]) -> None:
+    """Train points together; what each of them does afterwards begins with its record."""
+    points = [door.to_run_config(config) for config in configs]
+    door.enter(points[0].runtime.point.folder)
+    from tunesweep.fused.carry import carry_out
+
+    carry_out(points)
 
 
 def _portable(result: JobReturn) -> JobReturn:
@@ -60,15 +76,20 @@ def _portable(result: JobReturn) -> JobReturn:
     return result
 
 
-def make_jobs(configs: Sequence[DictConfig], first: int, runtimes: Sequence[RuntimeConfig]) -> list[Job]:
-    """Return numbered jobs; points of ours have a time limit where they say so."""
+def make_jobs(
+    configs: Sequence[DictConfig],
+    first: int,
+    runtimes: Sequence[RuntimeConfig],
+    groups: Sequence[Sequence[int]],
+) -> list[Job]:
+    """Return numbered jobs, `groups` of places together; points of ours have a time limit if they say so."""
     limits = [_limit(runtime) for runtime in runtimes] or [None] * len(configs)
     found = []
     for place, (config, limit) in enumerate(zip(configs, limits, strict=True)):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = first + place
         found.append(Job(place, cloudpickle.dumps(config), limit))
-    return found
+    return [together([found[place] for place in group]) for group in groups]
 
 
 def _limit(runtime: RuntimeConfig) -> float | None:

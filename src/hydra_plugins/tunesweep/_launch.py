@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from hydra_plugins.tunesweep._jobs import Task, make_jobs, returned
 from tunesweep import door
 from tunesweep.config import RunConfig
-from tunesweep.errors import BadConfig
+from tunesweep.fused import groups
 from tunesweep.store import Store
-from tunesweep.sweep.allotment import ALONE, Allotment, allot
+from tunesweep.sweep.allotment import ALONE, Allotment, share_out
 from tunesweep.sweep.jobs import Jobs, Referee
 from tunesweep.sweep.pool import Pool
 from tunesweep.sweep.referee import SweepReferee
@@ -32,12 +32,14 @@ def launch(launcher: LocalLauncher, words: Sequence[Sequence[str]], first: int) 
     load = launcher.context.config_loader.load_sweep_config
     configs = [load(launcher.planned, list(line)) for line in words]
     points = [door.to_run_config(cfg) for cfg in configs] if "blocks" in launcher.planned else []
-    allotment = divide(points) if points else ALONE
+    allotment = share_out(points) if points else ALONE
     _set_threads(configs, allotment)
     if launcher.pool is None:
         task = cloudpickle.dumps(Task(launcher.task, launcher.context))
         launcher.pool = Pool(task, allotment.environments)
-    jobs = Jobs(make_jobs(configs, first, [point.runtime for point in points]), _referee(points))
+    division = groups.divide(points, len(allotment.environments)) if _fuses(launcher) else groups.Division()
+    together = division.jobs(len(configs))
+    jobs = Jobs(make_jobs(configs, first, [point.runtime for point in points], together), _referee(points))
     launcher.pool.run(jobs)
     return [
         returned(line, config, jobs.answers.get(place), jobs.losses.get(place))
@@ -45,15 +47,9 @@ def launch(launcher: LocalLauncher, words: Sequence[Sequence[str]], first: int) 
     ]
 
 
-def divide(points: Sequence[RunConfig]) -> Allotment:
-    """Return what each worker is given; a sweep has one number of workers."""
-    asked = {(p.runtime.workers, p.runtime.device) for p in points}
-    if len(asked) > 1:
-        given = ", ".join(sorted({f"{workers} with runtime.device={device}" for workers, device in asked}))
-        raise BadConfig(f"runtime.workers={given} must be one number and device for the whole sweep")
-    workers, device = asked.pop()
-    threads = max((p.runtime.threads or 0 for p in points), default=0) or None
-    return allot(workers, threads, device, max(p.runtime.devices for p in points))
+def _fuses(launcher: LocalLauncher) -> bool:
+    """Whether points may go together: a search waits for each of its trials."""
+    return "blocks" in launcher.planned and launcher.planned.search.name == "none"
 
 
 def _set_threads(configs: Sequence[DictConfig], allotment: Allotment) -> None:

@@ -19,7 +19,6 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.tunesweep._extended import extended
-from hydra_plugins.tunesweep._launch import divide
 from hydra_plugins.tunesweep._points import Place, Words, points
 from hydra_plugins.tunesweep._templates import TemplateLoader
 from tunesweep import door
@@ -30,6 +29,7 @@ from tunesweep.report.columns import check_columns
 from tunesweep.report.fields import number
 from tunesweep.report.seeds import SEEDS
 from tunesweep.report.tuning import check_tuning
+from tunesweep.sweep.allotment import share_out
 from tunesweep.sweep.plan import Plan, make_plan
 from tunesweep.sweep.points import Planned
 from tunesweep.sweep.preview import expect
@@ -188,7 +188,7 @@ def _chosen(cfg: DictConfig) -> str:
 def _check_workers(config: DictConfig, plan: Plan) -> None:
     """Refuse more workers than there is room for, before anything is written."""
     if _chosen(config) == "local":
-        divide([point.config for point in plan.points])
+        share_out([point.config for point in plan.points])
 
 
 def _warm(launcher: Launcher) -> AbstractContextManager[Any]:

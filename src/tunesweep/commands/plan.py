@@ -44,16 +44,17 @@ def wanted(values: Sequence[Any]) -> bool | str:
 def show(found: Plan, form: bool | str, note: str = "") -> None:
     """Print a plan, and beside a table what is to be said of it."""
     previewed = preview(found, expect(found))
+    configs = [point.config for point in found.todo]
     if form == JSON:
         points = [each.description() for each in previewed]
-        print(
-            json.dumps({"sweep_id": found.sweep_id, "points": points, "totals": totals(previewed)}, indent=1)
-        )
+        whole = {"sweep_id": found.sweep_id, "points": points, "totals": totals(previewed)}
+        print(json.dumps(whole | {"together": found.together().description(configs)}, indent=1))
         return
     console = terminal()
     _say(announcement(found))
     console.print(_table(previewed))
-    for line in (_sum(totals(previewed)), LEGEND, note, *_problems(previewed)):
+    together = found.together().sentences(configs)
+    for line in (_sum(totals(previewed)), *together, LEGEND, note, *_problems(previewed)):
         if line:
             _say(line)
 

@@ -55,6 +55,13 @@ class RunConfig:
             return False
         return self.runtime.keep == "all" or (self.runtime.keep == "adapter" and not self.method.full)
 
+    @property
+    def base_dtype(self) -> str:
+        """Name what the base is held in: 32 bits where it is trained, the model's own where it is frozen."""
+        method = self.method
+        frozen = method.peft is not None or method.layers is not None or method.trains is None
+        return self.model.dtype if self.train.precision == "bf16" and frozen else "float32"
+
 
 @dataclass
 class ReportConfig:

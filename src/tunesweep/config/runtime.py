@@ -42,6 +42,7 @@ class Point:
     folder: str = ""  # where the command was given: its paths are relative to that, wherever a point runs
     lr_by_hand: bool = False  # train.lr was given, not the method's own
     minutes: float | None = None  # that planning expects it to take
+    memory_bytes: int | None = None  # that planning expects training to take above what is loaded
 
 
 @dataclass
@@ -53,6 +54,8 @@ class RuntimeConfig:
     device: str = "auto"  # auto, cpu, cuda
     workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
     threads: int | None = None
+    fuse: str = "auto"  # points trained in one pass: auto, never, or how many at most
+    probe_steps: int = 3  # of each fused run alone, to measure what it costs; 0: its costs are dashes
     stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
     strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
     devices: int = 1  # processes that train a point together, each with a GPU of its own or a part of the CPU
@@ -77,6 +80,10 @@ class RuntimeConfig:
             raise BadConfig(
                 f"runtime.checkpoint_minutes={self.checkpoint_minutes} must not be negative, and finite"
             )
+        if self.fuse not in ("auto", "never") and not (self.fuse.isdigit() and int(self.fuse) > 1):
+            raise BadConfig(f"runtime.fuse={self.fuse} must be auto, never, or a number of runs from 2")
+        if self.probe_steps < 0:
+            raise BadConfig(f"runtime.probe_steps={self.probe_steps} must not be negative")
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
         require(self.strategy, ("single", "ddp", "fsdp2"), "runtime.strategy")
         if (self.strategy == "single") != (self.devices == 1):

@@ -125,9 +125,19 @@ class DataModule(pl.LightningDataModule):
         """Return the batches of the next epoch."""
         return self._loader(self.rows["train"], self.batches, self.labels["train"])
 
+    def train_batch(self, places: list[int]) -> dict[str, Any]:
+        """Return one batch of these examples of the train split."""
+        loader = self._loader(self.rows["train"], [places], self.labels["train"])
+        found: dict[str, Any] = next(iter(loader))
+        return found
+
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the select split: what choices are made on."""
-        batches = by_length(self.lengths("select"), self.config.runtime.eval_batch_size)
+        return self.select_dataloader(self.config.runtime.eval_batch_size)
+
+    def select_dataloader(self, size: int) -> DataLoader[Any]:
+        """Return the select split, so many examples at a time."""
+        batches = by_length(self.lengths("select"), size)
         return self._loader(self.rows["select"], batches, self.labels["select"])
 
     def test_dataloader(self) -> DataLoader[Any]:

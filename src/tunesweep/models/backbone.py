@@ -163,13 +163,9 @@ def _weights(config: RunConfig, device: torch.device) -> dict[str, Any]:
 
 
 def base_dtype(config: RunConfig) -> torch.dtype:
-    """Return what the base is held in: 32 bits wherever it is trained, the model's own where it is frozen."""
-    method = config.method
-    frozen = method.peft is not None or method.layers is not None or method.trains is None
-    if config.train.precision == "bf16" and frozen:
-        dtype: torch.dtype = getattr(torch, config.model.dtype)
-        return dtype
-    return torch.float32
+    """Return what the base is held in."""
+    dtype: torch.dtype = getattr(torch, config.base_dtype)
+    return dtype
 
 
 def compute_dtype(config: RunConfig) -> torch.dtype:

@@ -13,6 +13,7 @@ from tunesweep.report.fields import one_line
 from tunesweep.report.rows import Row
 
 DASH = "–"
+PROBED, ABOUT = ("minutes_per_epoch", "training_minutes", "tokens_per_s", "memory_bytes"), "~"
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Column:
     numeric: bool = True
 
     def cell(self, row: Row) -> str:
-        """Return the text of a cell; a missing number is a dash."""
+        """Return the text of a cell; a missing number is a dash, and a probed cost is marked."""
         value = row[self.key]
-        return DASH if value is None else self.show(value)
+        mark = ABOUT if row["probed"] and self.key in PROBED else ""
+        return DASH if value is None else mark + self.show(value)
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -62,6 +62,9 @@ NUMBERS = {
     "predicted_memory_bytes": "cost.predicted.memory_bytes",
     "predicted_peak_memory_bytes": "cost.predicted.peak_memory_bytes",
     "predicted_minutes": "cost.predicted.minutes",
+    "probed": "cost.probed",  # steps alone that costs were measured by
+    "group_runs": "cost.group.runs",
+    "group_minutes": "cost.group.minutes",
     "merge_change": "integrity.merge.score_change",
     "batch_size_change": "integrity.batch_size_change",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesweep.report.columns import count, score_text, significant, size
 from tunesweep.report.factors import costs
-from tunesweep.report.recommend import HARDLY, MEASURES, Recommendation, few_seeds, lacks_seeds
+from tunesweep.report.recommend import HARDLY, MEASURES, Recommendation, few_seeds, lacks_seeds, spent
 from tunesweep.stats.cells import FEWEST
 
 LISTED = 5  # rows named in a sentence
@@ -120,7 +120,7 @@ def _of_runs(found: Recommendation) -> Iterator[str]:
 
 
 def _cost(found: Recommendation) -> str:
-    runs = [run for run in found.block.runs if run["minutes"] is not None]
+    runs = [run for run in found.block.runs if spent(run) is not None]
     return f"What it cost to know: {significant(found.minutes)} minutes in {len(runs)} runs."
 
 

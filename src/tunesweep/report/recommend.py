@@ -105,7 +105,14 @@ class Recommendation:
     @property
     def minutes(self) -> float:
         """What it cost to know: minutes of all runs of the block."""
-        return float(sum(run["minutes"] or 0 for run in self.block.runs))
+        return float(sum(spent(run) or 0 for run in self.block.runs))
+
+
+def spent(run: Row) -> float | None:
+    """Return the minutes that a run has taken; of one in a group its part of the group's."""
+    if run["minutes"] is not None:
+        return float(run["minutes"])
+    return run["group_minutes"] / run["group_runs"] if run["group_minutes"] and run["group_runs"] else None
 
 
 def recommend(store: Store, scope: Scope, wish: Wish) -> list[Recommendation]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tunesweep.report import anchors, factors, tuning, tuning_remarks
-from tunesweep.report.columns import DASH, Column, columns
+from tunesweep.report.columns import ABOUT, DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import Reader
@@ -148,10 +148,22 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
         yield "Before training: the bare backbone, its head untrained. Not learned: it lies in the interval."
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
+    yield from _together(rows)
     if "train.lr" not in tuned:
         yield from _untuned(rows)
     yield from _collapsed(rows)
     yield from anchors.remarks(rows)
+
+
+def _together(rows: list[Row]) -> Iterator[str]:
+    """Say which costs are not those of a whole run."""
+    fused = [row for row in rows if row["group_runs"]]
+    if not fused:
+        return
+    yield f"{len(fused)} of {len(rows)} rows were trained together with others; a group's costs are nobody's."
+    if any(row["probed"] for row in fused):
+        steps = max(round(row["probed"] or 0) for row in fused)
+        yield f"{ABOUT} Measured by {steps} steps of the run alone."
 
 
 def _intervals(rows: list[Row]) -> Iterator[str]:

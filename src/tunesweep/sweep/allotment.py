@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig
 
 THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # of torch, and of the tokenizers
@@ -39,6 +41,17 @@ def allot(workers: int | None, threads: int | None, device: str, each: int = 1) 
     shared = dict.fromkeys(THREADS, str(share)) if share else {}
     places = [{VISIBLE: names} for names in groups[:count]] or [{} for _ in range(count)]
     return Allotment(tuple(shared | place for place in places), share)
+
+
+def share_out(points: Sequence[RunConfig]) -> Allotment:
+    """Return what each worker is given; a sweep has one number of workers."""
+    asked = {(p.runtime.workers, p.runtime.device) for p in points}
+    if len(asked) > 1:
+        given = ", ".join(sorted({f"{workers} with runtime.device={device}" for workers, device in asked}))
+        raise BadConfig(f"runtime.workers={given} must be one number and device for the whole sweep")
+    workers, device = asked.pop()
+    threads = max((p.runtime.threads or 0 for p in points), default=0) or None
+    return allot(workers, threads, device, max(p.runtime.devices for p in points))
 
 
 def _threads(workers: int, threads: int | None) -> int | None:

@@ -1,19 +1,36 @@
-"""The jobs of a launch: which is next, which has to wait, and what came of each."""
+"""The jobs of a launch: which is next, which has to wait, which go together, and what came of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pickle
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(eq=False)
 class Job:
-    """One point on its way to a worker."""
+    """One point on its way to a worker, or several that go together."""
 
     number: int
     payload: bytes
     timeout_s: float | None = None  # after which its worker is ended
+    parts: tuple[Job, ...] = ()  # that go together
+
+
+@dataclass(frozen=True)
+class Together:
+    """The payloads of several jobs, as a worker gets them; it answers with a list."""
+
+    payloads: tuple[bytes, ...]
+
+
+def together(jobs: Sequence[Job]) -> Job:
+    """Return one job for several; of one, that one."""
+    if len(jobs) == 1:
+        return jobs[0]
+    payload = pickle.dumps(Together(tuple(job.payload for job in jobs)))
+    return Job(jobs[0].number, payload, parts=tuple(jobs))
 
 
 @dataclass(frozen=True)
@@ -44,9 +61,12 @@ class Referee:
         """Note a loss; whether to try again."""
         return False
 
+    def parted(self, job: Job, loss: Loss) -> None:
+        """Take note that jobs which went together were lost together: each is tried alone."""
+
 
 class Jobs:
-    """Jobs in the order of the plan; a busy one is passed over until it is free."""
+    """Jobs in the order of the plan; a busy one is passed over until it is free, or left out of its group."""
 
     def __init__(self, jobs: Sequence[Job], referee: Referee) -> None:
         self.referee = referee
@@ -62,26 +82,38 @@ class Jobs:
     def next(self) -> Job | None:
         """Return a job that can start now, if there is one."""
         for job in list(self._waiting):
-            if self.referee.busy(job):
+            parts = job.parts or (job,)
+            busy = [part for part in parts if self.referee.busy(part)]
+            if len(busy) == len(parts):
                 continue
             self._waiting.remove(job)
-            if not self.referee.settled(job):  # asked when nobody else is at it
+            self._waiting += busy
+            free = [part for part in parts if part not in busy]
+            if todo := [part for part in free if not self.referee.settled(part)]:  # nobody else is at them
                 self._running += 1
-                return job
+                return together(todo)
         return None
 
     def answered(self, job: Job, answer: Any) -> None:
         """Take a job's answer."""
         self._running -= 1
-        if self.referee.refused(job, answer):
-            self._waiting.append(job)
-        else:
-            self.answers[job.number] = answer
+        for part, own in _answers(job, answer):
+            if self.referee.refused(part, own):
+                self._waiting.append(part)
+            else:
+                self.answers[part.number] = own
 
     def lost(self, job: Job, loss: Loss) -> None:
         """Take note that a job's worker is gone; it waits again, or is lost."""
         self._running -= 1
-        if self.referee.lost(job, loss):
+        if job.parts:
+            self.referee.parted(job, loss)
+            self._waiting += job.parts
+        elif self.referee.lost(job, loss):
             self._waiting.append(job)
         else:
             self.losses[job.number] = loss
+
+
+def _answers(job: Job, answer: Any) -> Iterator[tuple[Job, Any]]:
+    yield from zip(job.parts, answer, strict=True) if job.parts else [(job, answer)]

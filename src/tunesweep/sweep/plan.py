@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tunesweep import capabilities, identity
+from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
+from tunesweep.fused.groups import Division, divide
 from tunesweep.parallel import refusals
 from tunesweep.store import Store
 from tunesweep.sweep import labels, lineage
+from tunesweep.sweep.allotment import share_out
 from tunesweep.sweep.points import Planned
 
 
@@ -46,6 +49,13 @@ class Plan:
     def stages(self) -> list[list[Planned]]:
         """Return what is to do in launches: each point after the one that it starts from."""
         return lineage.stages(self.todo)
+
+    def together(self) -> Division:
+        """Return which of the runs to do are trained in one pass, by their places, and why others are not."""
+        configs = [point.config for point in self.todo]
+        if not configs or configs[0].runtime.point.executor != WORKER:
+            return divide(configs)
+        return divide(configs, len(share_out(configs).environments))
 
     def sources(self) -> list[Planned]:
         """Return what is to do for others, too: they start from its weights."""

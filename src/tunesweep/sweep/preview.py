@@ -35,6 +35,7 @@ def expect(plan: Plan) -> dict[str, Estimate]:
     found = {point.run_id: estimate(point.config, known) for point in plan.todo}
     for point in plan.todo:
         point.config.runtime.point.minutes = found[point.run_id].minutes
+        point.config.runtime.point.memory_bytes = found[point.run_id].memory_bytes
     return found
 
 

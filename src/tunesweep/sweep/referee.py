@@ -77,6 +77,11 @@ class SweepReferee(Referee):
         self._keep(unstarted(point, loss.message, loss.kind, loss.log))
         return False
 
+    def parted(self, job: Job, loss: Loss) -> None:
+        """See `Referee.parted`."""
+        count = len(job.parts)
+        self._say(self.points[job.number], f"{loss.message} with {count} runs in it; each is tried alone")
+
     def _keep(self, record: RunRecord) -> None:
         try:
             self.store.put(record)

@@ -45,7 +45,7 @@ class Course:
         self._seen.append({"index": batch["index"].cpu()} | {key: v.float().cpu() for key, v in seen.items()})
 
     def end_epoch(self, epoch: int, facts: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Add an epoch, counted from 1, and further facts to the history; return the select split's scores."""
+        """Add an epoch, counted from 1, with further facts to the history; return the select scores."""
         seen = collect(self._seen)
         self._check_finite(*self.sums, *map(torch.from_numpy, seen.values()))  # ruined after the last loss?
         scores = self.task.quick(seen, self.data.labels["select"])

@@ -1,0 +1,176 @@
+"""A group of points from its beginning to their records: training together, everything else run by run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+
+from tunesweep import brake, stages
+from tunesweep.attempt import attempt, failure_of
+from tunesweep.config import RunConfig
+from tunesweep.fused.member import Member
+from tunesweep.fused.probe import probe
+from tunesweep.fused.training import learn
+from tunesweep.fused.twins import Shelf
+from tunesweep.headroom import release
+from tunesweep.identity import digest
+from tunesweep.models.readouts import Readout
+from tunesweep.record import RunRecord, draft
+from tunesweep.silence import quiet_libraries
+from tunesweep.stages import Workplace
+from tunesweep.store import Busy, Store
+
+handed_over: dict[str, RunRecord] = {}  # by run id: what `run` takes instead of carrying the point out
+dissolved: dict[str, str] = {}  # by run id: why its group came to nothing, for the record of the run alone
+
+
+class GroupPlace(Workplace):
+    """The workplace of a run in a group: its first network is a twin, and the group's time is not its own."""
+
+    def __init__(self, config: RunConfig, store: Store, shelf: Shelf, group: list[str]) -> None:
+        super().__init__(config, store, draft(config))
+        self.shelf, self.group, self.size = shelf, digest(sorted(group)), len(group)
+
+    def first_network(self) -> Readout:
+        """Return a network around the tensors that the group shares."""
+        return self.shelf.network(self.config, self.new_network)
+
+    def note_cost(self) -> None:
+        """Say what the group took, under a name that no table takes for the run's own."""
+        minutes = (time.perf_counter() - self.began) / 60
+        self.record.cost["group"] = {"runs": self.size, "minutes": minutes}
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Do the last things in here, and leave as the context of `Workplace` is left."""
+        try:
+            yield
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        self.__exit__(None, None, None)
+
+
+def carry_out(configs: Sequence[RunConfig]) -> None:
+    """Carry out together those of these points that nobody else has, and hand their records over to `run`.
+
+    Where the group comes to nothing, as when memory runs out, nothing is handed over, and each point is
+    carried out alone. Ctrl-C leaves a record of every run, and is raised again.
+    """
+    try:
+        _carry_out(configs, Store(configs[0].runtime.store))
+    except Exception as error:
+        _dissolve(configs, error)
+    release()
+
+
+def _carry_out(configs: Sequence[RunConfig], store: Store) -> None:
+    with _claimed(configs, store) as mine, quiet_libraries():
+        if len(mine) < 2:
+            return
+        for config in mine:
+            config.runtime.point.executor = f"fused({len(mine)})"
+        handed_over.update(_records(mine, store))
+
+
+@contextmanager
+def _claimed(configs: Sequence[RunConfig], store: Store) -> Iterator[list[RunConfig]]:
+    """Hold the points that are free and still to do."""
+    with ExitStack() as held:
+        mine = []
+        for config in configs:
+            run_id = config.runtime.point.run_id
+            try:
+                held.enter_context(store.claim(run_id, wait=False))
+            except Busy:
+                continue
+            known = store.get(run_id)
+            done = known is not None and not known.failed and not config.runtime.force
+            if not done and brake.not_started(config, store) is None:
+                mine.append(config)
+        yield mine
+
+
+def _dissolve(configs: Sequence[RunConfig], error: Exception) -> None:
+    kind, sentence = failure_of(error)
+    for config in configs:
+        dissolved[config.runtime.point.run_id] = (
+            f"its group of {len(configs)} came to nothing ({kind}: {sentence}), so it was carried out alone"
+        )
+
+
+def _records(configs: Sequence[RunConfig], store: Store) -> dict[str, RunRecord]:
+    """Train together, then let each run score, check and save, and put its record."""
+    shelf = Shelf()
+    ids = [config.runtime.point.run_id for config in configs]
+    works = [GroupPlace(config, store, shelf, ids) for config in configs]
+    try:
+        members = _trained(works, shelf)
+        for member in members:
+            _score(member)
+    except BaseException as error:
+        if failure_of(error)[0] == "interrupted":
+            _stop(works, error)
+        raise
+    shelf.clear()  # checks load the backbone anew, and the shared one makes room
+    release()
+    return {member.work.run_id: _record(member) for member in members}
+
+
+def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
+    members = []
+    for work in works:
+        work.take_up()
+        stages.prepare(work)
+        stages.load_data(work)
+        stages.load_network(work)
+        members.append(Member(work))
+    for work in works:
+        if steps := work.config.runtime.probe_steps:
+            work.record.cost |= probe(work, steps)
+    learn(members, shelf.frame)
+    return members
+
+
+def _score(member: Member) -> None:
+    """Do what needs the trained network, and let it go."""
+    work = member.work
+    if member.error is None:
+        try:
+            stages.note_training(work.record, member.course.history, member.best.epoch)
+            work.record.cost["epochs"] = len(member.course.history)
+            stages.evaluate(work)
+            stages.check_network(work)
+            stages.save(work)
+        except Exception as error:
+            member.error = error
+
+
+def _record(member: Member) -> RunRecord:
+    """Check what was saved, keep it, and put the record; or put the record of the failure."""
+    work = member.work
+    return attempt(work.config, work.store, partial(_finish, member), work.record)
+
+
+def _finish(member: Member, _: RunRecord) -> None:
+    assert isinstance(member.work, GroupPlace)
+    with member.work.leaving():
+        if member.error is not None:
+            raise member.error
+        stages.check_artefact(member.work)
+        stages.keep(member.work)
+
+
+def _stop(works: Sequence[GroupPlace], error: BaseException) -> None:
+    """Put a record of every run that was interrupted; then the interruption goes on."""
+    for work in works:
+        with suppress(KeyboardInterrupt):
+            attempt(work.config, work.store, partial(_raise, work, error), work.record)
+    raise KeyboardInterrupt(str(error)) from None
+
+
+def _raise(work: GroupPlace, error: BaseException, _: RunRecord) -> None:
+    with work.leaving():
+        raise error

@@ -1,0 +1,88 @@
+"""Which points of a sweep are trained together, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from tunesweep.config import RunConfig
+from tunesweep.fused.rules import common, why_alone
+from tunesweep.hardware import free_memory
+
+AUTO = 8  # runs in a group: more gained nothing, measured with minilm and with smollm2_135m
+SHARE = 0.5  # of the free memory that a group may take above what is loaded
+NOBODY = "no other point that is to do has its model, data, readout and budget"
+TOO_LARGE = "two of its size need more memory than is free"
+
+
+@dataclass
+class Division:
+    """Groups of two points or more, by their places, and the reason for each place that is in none."""
+
+    groups: list[list[int]] = field(default_factory=list)
+    alone: dict[int, str] = field(default_factory=dict)
+
+    def jobs(self, count: int) -> list[list[int]]:
+        """Return what is carried out at once, in the order of the first point of each."""
+        grouped = {place for group in self.groups for place in group}
+        singles = [[place] for place in range(count) if place not in grouped]
+        return sorted([*self.groups, *singles])
+
+    def sentences(self, configs: Sequence[RunConfig]) -> list[str]:
+        """Return, a line each, what goes together and what does not, by name."""
+        found = self.description(configs)
+        lines = [f"Together in one pass: {'; '.join(group)}." for group in found["groups"]]
+        return lines + [
+            f"Alone, as {reason}: {'; '.join(names)}." for reason, names in found["alone"].items()
+        ]
+
+    def description(self, configs: Sequence[RunConfig]) -> dict[str, Any]:
+        """Return it as plain values: names in groups, and names by the reason why they are in none."""
+        names = [config.runtime.point.name for config in configs]
+        alone: dict[str, list[str]] = {}
+        for place, reason in self.alone.items():
+            alone.setdefault(reason, []).append(names[place])
+        return {"groups": [[names[place] for place in group] for group in self.groups], "alone": alone}
+
+
+def divide(configs: Sequence[RunConfig], workers: int = 1) -> Division:
+    """Return groups as large as is allowed, and small enough that every worker has one."""
+    found = Division()
+    alike: dict[str, list[int]] = {}
+    for place, config in enumerate(configs):
+        if reason := why_alone(config):
+            found.alone[place] = reason
+        else:
+            alike.setdefault(common(config), []).append(place)
+    for places in alike.values():
+        _cut(found, places, configs, workers)
+    return found
+
+
+def _cut(found: Division, places: list[int], configs: Sequence[RunConfig], workers: int) -> None:
+    """Cut what could all go together; those that see the same data in the same order stand together."""
+    limit = _limit(configs[places[0]], [configs[place] for place in places])
+    size = max(2, min(limit, -(-len(places) // workers)))
+    order = sorted(places, key=lambda place: (configs[place].seeds.data, place))
+    for group in _even(order, size) if limit > 1 else [[place] for place in order]:
+        if len(group) > 1:
+            found.groups.append(sorted(group))
+        else:
+            found.alone[group[0]] = NOBODY if limit > 1 else TOO_LARGE
+
+
+def _even(places: list[int], size: int) -> list[list[int]]:
+    """Return parts of nearly equal length, `size` at most."""
+    count = -(-len(places) // size)
+    edges = [round(number * len(places) / count) for number in range(count + 1)]
+    return [places[start:end] for start, end in pairwise(edges)]
+
+
+def _limit(first: RunConfig, configs: Sequence[RunConfig]) -> int:
+    """Return how many runs may go together: what was asked for, and as memory allows."""
+    asked = AUTO if first.runtime.fuse == "auto" else int(first.runtime.fuse)
+    free = free_memory(first.runtime.device)
+    needed = max((config.runtime.point.memory_bytes or 0 for config in configs), default=0)
+    return asked if not (free and needed) else max(1, min(asked, int(SHARE * free // needed)))

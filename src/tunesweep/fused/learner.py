@@ -1,0 +1,129 @@
+"""The Lightning module of a group: one pass for all, and for each run its own losses and optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from tunesweep.data.batches import Batch
+from tunesweep.errors import TunesweepError
+from tunesweep.fused.carrier import carrier
+from tunesweep.fused.layout import Layout
+from tunesweep.fused.member import Member
+from tunesweep.positions import steps_per_epoch
+
+
+class Together:
+    """The batches of all runs, side by side; each loader is begun with its own run's random numbers."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+
+    def __len__(self) -> int:
+        return len(self.members[0].work.data.batches)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        loaders = []
+        for member in self.members:
+            with member.generator.drawing():
+                loaders.append(iter(member.work.data.train_dataloader()))
+        for batches in zip(*loaders, strict=True):
+            yield list(batches)
+
+
+class Select:
+    """The select split, which is the same for all, a part of a batch at a time: every run reads it."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+        config = members[0].work.config
+        size = max(1, config.runtime.eval_batch_size // len(members))
+        self._loader = members[0].work.data.select_dataloader(size)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for member in self.members:  # alone, each would begin a loader, which draws
+            with member.generator.drawing():
+                found = iter(self._loader)
+        yield from found
+
+
+class NobodyLeft(Exception):
+    """Every run has failed, or learns no more."""
+
+
+class GroupLearner(pl.LightningModule):
+    """Trains several runs at once: rows of each go through its own version of every layer that it changed."""
+
+    def __init__(self, members: Sequence[Member], frame: Any) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.members, first = list(members), members[0].work
+        self.task, self.data = first.task, first.data
+        self.pad = 0 if first.data.tokenizer is None else first.data.tokenizer.pad_token_id
+        self.layout = Layout([member.generator for member in members])
+        self.network = carrier(frame, [member.work.network for member in members], self.layout)
+
+    @property
+    def active(self) -> list[Member]:
+        """Return who is still in the group."""
+        return [member for member in self.members if member.active]
+
+    def configure_optimizers(self) -> None:
+        """Let every run have its own; Lightning is to know of none."""
+        steps = int(self.trainer.max_epochs or 0) * steps_per_epoch(self.data.batches)
+        for member in self.members:
+            member.begin(steps)
+
+    def training_step(self, batches: list[Batch], position: int) -> None:
+        """Learn from a micro-batch of each run; at the end of a global batch everybody takes a step."""
+        taken = [b if m.active else None for m, b in zip(self.members, batches, strict=True)]
+        whole = self.layout.merge(taken, self.pad)
+        losses = self.layout.split(self.task.losses(self.network, whole))
+        parts = [
+            self._part(member, own, batch, position)
+            for member, own, batch in zip(self.members, losses, taken, strict=True)
+            if batch is not None
+        ]
+        if found := [part for part in parts if part is not None]:
+            self.manual_backward(sum(found[1:], found[0]))
+        if (position + 1) % self.data.batches.accumulation == 0 or position + 1 == len(self.data.batches):
+            for member in self.active:
+                member.step()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self.active:
+            raise NobodyLeft
+
+    def _part(self, member: Member, losses: Tensor, batch: Batch, position: int) -> Tensor | None:
+        """Return what a run's losses add to the sum that is differentiated; nothing of one that diverged."""
+        try:
+            share = member.course.take(losses, batch, position)
+        except TunesweepError as error:
+            member.leave(error)
+            return None
+        return share / self.data.batches.accumulation
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Let every run see a part of the select split."""
+        taken = [batch if member.active else None for member in self.members]
+        seen = self.task.look(self.network, self.layout.merge(taken, self.pad))
+        parts = {key: self.layout.split(value) for key, value in seen.items()}
+        for run, member in enumerate(self.members):
+            if member.active:
+                member.course.see(batch, {key: values[run] for key, values in parts.items()})
+
+    def on_validation_epoch_end(self) -> None:
+        """Let every run take note of its epoch; who learns no more leaves."""
+        for member in self.active:
+            member.end_epoch(self.current_epoch + 1)
+
+    def on_train_epoch_start(self) -> None:
+        """Begin no epoch with nobody to learn."""
+        self._go_on()
