@@ -23,15 +23,13 @@ def run(config: RunConfig) -> RunRecord:
     identity.identify(config)
     store = Store(config.runtime.store)
     with store.claim(config.runtime.point.run_id, wait=config.runtime.point.executor != WORKER):
-        known = store.get(config.runtime.point.run_id)
-        if known is not None and not known.failed and not config.runtime.force:
-            return known
-        work = partial(carry_out, config, store)
-        record = (
-            handed_over.pop(config.runtime.point.run_id, None)
-            or brake.not_started(config, store)
-            or attempt(config, store, work)
-        )
+        record = handed_over.pop(config.runtime.point.run_id, None)  # trained with others, a moment ago
+        if record is None:
+            known = store.get(config.runtime.point.run_id)
+            if known is not None and not known.failed and not config.runtime.force:
+                return known
+            work = partial(carry_out, config, store)
+            record = brake.not_started(config, store) or attempt(config, store, work)
     say_result(record, config.runtime)
     mirror_run(record, config)
     return record

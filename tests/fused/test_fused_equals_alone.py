@@ -158,4 +158,4 @@ def test_a_group_that_comes_to_nothing_leaves_each_point_to_itself(
     side = pairs.together(configs)
     for record in side.records:
         assert record.failure is None
-        assert any("its group of 2 came to nothing (out_of_memory" in text for text in record.warnings)
+        assert "its group of 2 came to nothing (out_of_memory" in " ".join(record.warnings)

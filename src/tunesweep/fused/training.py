@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytorch_lightning as pl
@@ -41,9 +42,17 @@ def learn(members: Sequence[Member], frame: Readout) -> None:
     trainer = build_trainer(plain, work.device, [keeper, Lines()], 1, work.task)
     keeper.set_out(trainer)
     learner.train()
-    with stop.heard(), suppress(NobodyLeft):
+    with stop.heard(), _own_optimisers(), suppress(NobodyLeft):
         trainer.fit(learner, train_dataloaders=Together(members), val_dataloaders=Select(members))
     for member in members:
         member.work.network.to(work.device)
         if member.error is None:
             member.best.bring_back(member.work.network)
+
+
+@contextmanager
+def _own_optimisers() -> Iterator[None]:
+    """Drop Lightning's word on a module without an optimiser: every run has one of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*configure_optimizers. returned .None.")
+        yield
