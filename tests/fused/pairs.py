@@ -15,7 +15,9 @@ from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused import carry
 from tunesweep.record import RunRecord
 from tunesweep.run import run
+from tunesweep.store import Store
 
+__all__ = ["Side", "Store", "alone", "both", "points", "together"]
 Make = Callable[..., RunConfig]
 
 
@@ -45,7 +47,7 @@ def points(make: Make, store: Path, shared: Sequence[str], runs: Sequence[str]) 
     """Return points as planning leaves them: shared words, and a line of words of each."""
     found = []
     for line in runs:
-        config = make(f"runtime.store={store}", *shared, *line.split())
+        config = make(f"runtime.store={store}", "runtime.fuse=auto", *shared, *line.split())
         config.runtime.point.executor = WORKER
         identity.identify(config)
         config.runtime.point.name = line

@@ -54,7 +54,7 @@ class RuntimeConfig:
     device: str = "auto"  # auto, cpu, cuda
     workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
     threads: int | None = None
-    fuse: str = "auto"  # points trained in one pass: auto, never, or how many at most
+    fuse: str = "never"  # points trained in one pass: auto, never, or how many at most
     probe_steps: int = 3  # of each fused run alone, to measure what it costs; 0: its costs are dashes
     stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
     strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)

@@ -32,6 +32,7 @@ class GroupPlace(Workplace):
     def __init__(self, config: RunConfig, store: Store, shelf: Shelf, group: list[str]) -> None:
         super().__init__(config, store, draft(config))
         self.shelf, self.group, self.size = shelf, digest(sorted(group)), len(group)
+        self.reached_training = True
 
     def first_network(self) -> Readout:
         """Return a network around the tensors that the group shares."""

@@ -26,12 +26,12 @@ class Together:
         return len(self.members[0].work.data.batches)
 
     def __iter__(self) -> Iterator[list[Batch]]:
+        # Begun here and now, not at the first batch: a checkpoint's random states are put back in between.
         loaders = []
         for member in self.members:
             with member.generator.drawing():
                 loaders.append(iter(member.work.data.train_dataloader()))
-        for batches in zip(*loaders, strict=True):
-            yield list(batches)
+        return map(list, zip(*loaders, strict=True))
 
 
 class Select:
@@ -50,7 +50,7 @@ class Select:
         for member in self.members:  # alone, each would begin a loader, which draws
             with member.generator.drawing():
                 found = iter(self._loader)
-        yield from found
+        return found
 
 
 class NobodyLeft(Exception):
