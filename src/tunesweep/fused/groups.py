@@ -8,12 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from tunesweep.config import RunConfig
-from tunesweep.fused.rules import common, why_alone
+from tunesweep.fused.rules import NEVER, common, why_alone
 from tunesweep.hardware import free_memory
 
-AUTO = 8  # runs in a group: more gained nothing, measured with minilm and with smollm2_135m
+AUTO = 8  # runs in a group where nothing else is asked for
 SHARE = 0.5  # of the free memory that a group may take above what is loaded
 NOBODY = "no other point that is to do has its model, data, readout and budget"
+REST = "the groups of its kind are as large as runtime.fuse allows"
 TOO_LARGE = "two of its size need more memory than is free"
 
 
@@ -31,12 +32,11 @@ class Division:
         return sorted([*self.groups, *singles])
 
     def sentences(self, configs: Sequence[RunConfig]) -> list[str]:
-        """Return, a line each, what goes together and what does not, by name."""
+        """Return, a line each, what goes together and what does not, by name; not what nobody asked for."""
         found = self.description(configs)
+        asked = {reason: names for reason, names in found["alone"].items() if reason != NEVER}
         lines = [f"Together in one pass: {'; '.join(group)}." for group in found["groups"]]
-        return lines + [
-            f"Alone, as {reason}: {'; '.join(names)}." for reason, names in found["alone"].items()
-        ]
+        return lines + [f"Alone, as {reason}: {'; '.join(names)}." for reason, names in asked.items()]
 
     def description(self, configs: Sequence[RunConfig]) -> dict[str, Any]:
         """Return it as plain values: names in groups, and names by the reason why they are in none."""
@@ -70,7 +70,7 @@ def _cut(found: Division, places: list[int], configs: Sequence[RunConfig], worke
         if len(group) > 1:
             found.groups.append(sorted(group))
         else:
-            found.alone[group[0]] = NOBODY if limit > 1 else TOO_LARGE
+            found.alone[group[0]] = TOO_LARGE if limit == 1 else REST if len(places) > 1 else NOBODY
 
 
 def _even(places: list[int], size: int) -> list[list[int]]:

@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from tunesweep.data.batches import Batch
 from tunesweep.errors import TunesweepError
 from tunesweep.fused.carrier import carrier
-from tunesweep.fused.layout import Layout
+from tunesweep.fused.layout import Generator, Layout
 from tunesweep.fused.member import Member
 from tunesweep.positions import steps_per_epoch
 
 
-class Together:
-    """The batches of all runs, side by side; each loader is begun with its own run's random numbers."""
+class OwnedLoader(DataLoader[Any]):
+    """A loader of one run or of several: to begin it draws, and each owner draws as it would alone.
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
+    Lightning begins a DataLoader once an epoch, and anything else once more to see whether it can.
+    """
 
-    def __len__(self) -> int:
-        return len(self.members[0].work.data.batches)
+    owners: Sequence[Generator]
 
-    def __iter__(self) -> Iterator[list[Batch]]:
-        # Begun here and now, not at the first batch: a checkpoint's random states are put back in between.
-        loaders = []
-        for member in self.members:
-            with member.generator.drawing():
-                loaders.append(iter(member.work.data.train_dataloader()))
-        return map(list, zip(*loaders, strict=True))
-
-
-class Select:
-    """The select split, which is the same for all, a part of a batch at a time: every run reads it."""
-
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
-        config = members[0].work.config
-        size = max(1, config.runtime.eval_batch_size // len(members))
-        self._loader = members[0].work.data.select_dataloader(size)
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for member in self.members:  # alone, each would begin a loader, which draws
-            with member.generator.drawing():
-                found = iter(self._loader)
+    def __iter__(self) -> Any:
+        for owner in self.owners:
+            with owner.drawing():
+                found = super().__iter__()
         return found
+
+
+def _owned(loader: DataLoader[Any], owners: Sequence[Member]) -> OwnedLoader:
+    found = OwnedLoader(loader.dataset, batch_sampler=loader.batch_sampler, collate_fn=loader.collate_fn)
+    found.owners = [member.generator for member in owners]
+    return found
+
+
+def train_loaders(members: Sequence[Member]) -> list[OwnedLoader]:
+    """Return the batches of every run, which Lightning hands over side by side."""
+    return [_owned(member.work.data.train_dataloader(), [member]) for member in members]
+
+
+def select_loader(members: Sequence[Member]) -> OwnedLoader:
+    """Return the select split, which is the same for all, a part of a batch at a time: every run reads it."""
+    work = members[0].work
+    size = max(1, work.config.runtime.eval_batch_size // len(members))
+    return _owned(work.data.select_dataloader(size), members)
 
 
 class NobodyLeft(Exception):

@@ -14,7 +14,11 @@ TARGETS = ("peft.LoraConfig", "peft.IA3Config")
 TRAITS = ("biases", "head_alone")
 # What may differ within a group: each run has its own optimiser, schedule, clipping, order and patience.
 OWN = ("lr", "warmup", "optimizer", "schedule", "weight_decay", "clip", "monitor", "patience")
-SHARED_RUNTIME = ("device", "threads", "micro_batch", "eval_batch_size", "attention", "checkpoint_minutes")
+SHARED_RUNTIME = (
+    *("fuse", "probe_steps", "device", "threads", "micro_batch", "eval_batch_size", "attention"),
+    "checkpoint_minutes",
+)
+NEVER = "runtime.fuse=never"  # the default
 TOKEN_READOUTS = ("head", "linear")  # read all rows of a batch at one width
 
 
@@ -40,7 +44,7 @@ def _draws(config: RunConfig) -> bool:
 
 
 RULES = (
-    Rule(lambda c: c.runtime.fuse == "never", "runtime.fuse=never"),
+    Rule(lambda c: c.runtime.fuse == "never", NEVER),
     Rule(lambda c: c.runtime.point.executor != WORKER, "the launcher takes one point at a time"),
     Rule(lambda c: c.runtime.strategy != "single", "several processes train it"),
     Rule(lambda c: c.runtime.timeout_minutes is not None, "runtime.timeout_minutes is a limit for each run"),
@@ -49,7 +53,7 @@ RULES = (
     Rule(lambda c: c.method.full, "it trains the base itself"),
     Rule(lambda c: c.method.hook is not None, "its method changes the network while it learns"),
     Rule(lambda c: not changes_layers(c), "its method changes more than single layers"),
-    Rule(lambda c: c.model.family == "vision", "its model is too small to gain by it"),
+    Rule(lambda c: c.model.family == "vision", "its model reads pictures"),
     Rule(lambda c: bool(c.train.dropout is None or c.train.dropout), "train.dropout draws in shared layers"),
     Rule(
         lambda c: _draws(c) and c.readout.name not in TOKEN_READOUTS,

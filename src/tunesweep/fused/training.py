@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from tunesweep.fused.keeping import GroupKeeper
-from tunesweep.fused.learner import GroupLearner, NobodyLeft, Select, Together
+from tunesweep.fused.learner import GroupLearner, NobodyLeft, select_loader, train_loaders
 from tunesweep.fused.member import Member
 from tunesweep.models.readouts import Readout
 from tunesweep.progress import say_epoch, title
@@ -43,7 +43,7 @@ def learn(members: Sequence[Member], frame: Readout) -> None:
     keeper.set_out(trainer)
     learner.train()
     with stop.heard(), _own_optimisers(), suppress(NobodyLeft):
-        trainer.fit(learner, train_dataloaders=Together(members), val_dataloaders=Select(members))
+        trainer.fit(learner, train_loaders(members), select_loader(members))
     for member in members:
         member.work.network.to(work.device)
         if member.error is None:
