@@ -53,7 +53,9 @@ def assert_equal(fused: pairs.Side, alone: pairs.Side, runs: tuple[str, ...]) ->
             # Softmax undoes a bias of the keys: its gradient is rounding alone, which AdamW scales up.
             if name.endswith("key.bias"):
                 continue
-            torch.testing.assert_close(mine[name], tensor, atol=TENTH_OF_A_STEP, rtol=1e-3, msg=f"{line}: {name}")
+            torch.testing.assert_close(
+                mine[name], tensor, atol=TENTH_OF_A_STEP, rtol=1e-3, msg=f"{line}: {name}"
+            )
         assert one.parameters == other.parameters
 
 
