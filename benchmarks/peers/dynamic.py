@@ -1,0 +1,136 @@
+"""The same adapters by transformers' Trainer and PEFT at their best: one process for all points, texts
+padded to the longest of their batch and grouped by length, bf16 autocast, eager attention (the fastest for
+texts this short on a CPU), no dropout, large batches where nothing is learned.
+
+    python benchmarks/peers/dynamic.py --data FOLDER --model FOLDER --points lora:4,lora:8,qlora:8
+
+Prints one line of JSON a point, as padded.py does. May be made faster, never slower.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+from bitsandbytes.nn import Linear4bit
+from datasets import DatasetDict, load_dataset
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+FOUR_BITS = BitsAndBytesConfig(
+    load_in_4bit=True,
+    bnb_4bit_quant_type="nf4",
+    bnb_4bit_use_double_quant=True,
+    bnb_4bit_compute_dtype=torch.bfloat16,
+    llm_int8_skip_modules=["classifier"],  # a new head in four bits cannot be trained
+)
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--points", default="lora:8", help="METHOD:RANK, separated by commas")
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--epochs", type=float, default=2)
+    given = parser.parse_args()
+    tokenizer = AutoTokenizer.from_pretrained(given.model)
+    with tempfile.TemporaryDirectory() as folder:
+        data = tokenized(given.data, tokenizer, folder)
+        for point in given.points.split(","):
+            method, rank = point.split(":")
+            print(json.dumps(train(given, method, int(rank), data, tokenizer, folder)), flush=True)
+
+
+def tokenized(folder: str, tokenizer: Any, cache: str) -> DatasetDict:
+    files = {split: f"{folder}/{split}.csv" for split in ("train", "select", "test")}
+    data = load_dataset("csv", data_files=files, cache_dir=cache)
+    return data.map(
+        lambda rows: tokenizer(rows["text"], truncation=True, max_length=128, return_length=True),
+        batched=True,
+        remove_columns=["text"],
+    )
+
+
+def train(
+    given: argparse.Namespace, method: str, r: int, data: DatasetDict, tokenizer: Any, folder: str
+) -> dict[str, float]:
+    set_seed(0)
+    trainer = Trainer(
+        model=adapted(given.model, method, r),
+        args=TrainingArguments(
+            output_dir=folder,
+            learning_rate=given.lr,
+            num_train_epochs=given.epochs,
+            per_device_train_batch_size=32,
+            per_device_eval_batch_size=64,
+            weight_decay=0.01,
+            warmup_steps=0.06,
+            train_sampling_strategy="group_by_length",
+            bf16=True,
+            use_cpu=not torch.cuda.is_available(),
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_only_model=True,
+            save_total_limit=1,
+            load_best_model_at_end=True,
+            metric_for_best_model="accuracy",
+            logging_strategy="epoch",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=data["train"],
+        eval_dataset=by_length(data["select"]),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=accuracy,
+    )
+    took = trainer.train().metrics["train_runtime"]
+    scored = trainer.predict(by_length(data["test"]))
+    return {"accuracy": scored.metrics["test_accuracy"], "seconds_training": took}
+
+
+def by_length(rows: Any) -> Any:
+    return rows.sort("length")
+
+
+def adapted(folder: str, method: str, r: int) -> Any:
+    four = {"quantization_config": FOUR_BITS} if method == "qlora" else {}
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=2, attn_implementation="eager", **NO_DROPOUT, **four
+    )
+    if four:
+        for (
+            layer
+        ) in model.modules():  # else scoring before training repacks it on some CPUs, and nothing learns
+            if isinstance(layer, Linear4bit):
+                layer.support_avx512bf16_for_cpu = False
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    lora = LoraConfig(
+        task_type="SEQ_CLS",
+        r=r,
+        lora_alpha=2 * r,
+        lora_dropout=0.0,
+        target_modules=["query", "value"],
+    )
+    return get_peft_model(model, lora)
+
+
+def accuracy(scored: Any) -> dict[str, float]:
+    return {"accuracy": float((np.argmax(scored.predictions, axis=-1) == scored.label_ids).mean())}
+
+
+if __name__ == "__main__":
+    main()
