@@ -1,4 +1,4 @@
-"""What benchmarks found, with machine, versions and commit: multirun/benchmarks/NAME.json is the history of one.
+"""What benchmarks found, with machine, versions and commit, in multirun/benchmarks/NAME.json.
 
 `python docs/make_performance.py` takes it over and writes docs/performance.md from it.
 """

@@ -52,7 +52,9 @@ def main() -> None:
         data = tokenized(given.data, tokenizer, folder)
         for point in given.points.split(","):
             method, rank = point.split(":")
-            print(json.dumps(train(given, method, int(rank), data, tokenizer, folder)), flush=True)
+            set_seed(0)
+            model = adapted(given.model, method, int(rank))
+            print(json.dumps(train(given, model, data, tokenizer, folder)), flush=True)
 
 
 def tokenized(folder: str, tokenizer: Any, cache: str) -> DatasetDict:
@@ -66,11 +68,10 @@ def tokenized(folder: str, tokenizer: Any, cache: str) -> DatasetDict:
 
 
 def train(
-    given: argparse.Namespace, method: str, r: int, data: DatasetDict, tokenizer: Any, folder: str
+    given: argparse.Namespace, model: Any, data: DatasetDict, tokenizer: Any, folder: str
 ) -> dict[str, float]:
-    set_seed(0)
     trainer = Trainer(
-        model=adapted(given.model, method, r),
+        model=model,
         args=TrainingArguments(
             output_dir=folder,
             learning_rate=given.lr,

@@ -1,4 +1,4 @@
-"""One adapter by transformers' Trainer and PEFT, as their documentation shows it and as studies by hand do it:
+"""One adapter by transformers' Trainer and PEFT as their documentation shows it, as studies by hand do:
 
 a process for each point, every text padded to the maximum, scored after each epoch and on test at the end.
 

@@ -136,3 +136,10 @@ def _size_problems(config: RunConfig) -> Iterator[str]:
             f"lora.r={config.lora.r} is larger than the narrowest adapted layer of "
             f"model={config.model.name}: at most {width}"
         )
+
+
+def learns_from_features(config: RunConfig) -> bool:
+    """Whether a point trains a head alone, on one vector an example that no dropout changes."""
+    single = config.runtime.strategy == "single" and config.model.family != "vision"
+    reads = config.readout.name == "linear" or (config.readout.name == "head" and len(config.model.head) == 1)
+    return single and reads and config.train.dropout == 0 and "head_alone" in traits(config.method)

@@ -117,6 +117,18 @@ class TextCollator:
         return _with_labels(batch, [row["index"] for row in rows], self.labels)
 
 
+class FeatureCollator:
+    """Stacks what a frozen backbone has made of each example."""
+
+    def __init__(self, labels: np.ndarray | None) -> None:
+        self.labels = labels
+
+    def __call__(self, rows: Sequence[tuple[int, Tensor]]) -> Batch:
+        """Return features [batch, width], index and labels [batch]."""
+        batch = {"features": torch.stack([features for _, features in rows])}
+        return _with_labels(batch, [index for index, _ in rows], self.labels)
+
+
 class ImageCollator:
     """Stacks pictures, scaled to 0..1, as the reference models read them."""
 

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias
 import datasets
 import numpy as np
 import pytorch_lightning as pl
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from tunesweep.build import build
 from tunesweep.config import SPLITS, RunConfig
 from tunesweep.data import information, tokens
-from tunesweep.data.batches import GlobalBatches, ImageCollator, TextCollator, by_length
+from tunesweep.data.batches import FeatureCollator, GlobalBatches, ImageCollator, TextCollator, by_length
 from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.quality import quality
 from tunesweep.data.readers import load, swapped
@@ -59,6 +60,7 @@ class DataModule(pl.LightningDataModule):
         self.labels = {name: self._numbers(getattr(self.splits, name)) for name in ("train", "select")}
         self.test_answers = SealedAnswers(self._answers(self.splits.test))
         self.batches = self._train_batches()
+        self._features: dict[str, Tensor] = {}
 
     def _numbers(self, examples: Examples) -> np.ndarray | None:
         if not self.names:
@@ -121,12 +123,28 @@ class DataModule(pl.LightningDataModule):
     def _loader(self, rows: Any, batches: Any, labels: np.ndarray | None) -> DataLoader[Any]:
         return DataLoader(rows, batch_sampler=batches, collate_fn=self._collator(labels))
 
+    def learn_from(self, features: dict[str, Tensor]) -> None:
+        """Let batches of these splits hold features [examples, width] instead of tokens."""
+        self._features = features
+
+    def _learnt(self, split: str, batches: Any) -> DataLoader[Any]:
+        """Return batches of a split with labels: of tokens, or of what is known of them."""
+        labels = self.labels[split]
+        if split not in self._features:
+            return self._loader(self.rows[split], batches, labels)
+        known: Any = list(enumerate(self._features[split]))
+        return DataLoader(known, batch_sampler=batches, collate_fn=FeatureCollator(labels))
+
+    def token_dataloader(self, split: str, size: int) -> DataLoader[Any]:
+        """Return a split as tokens without labels, so many examples at a time."""
+        return self._loader(self.rows[split], by_length(self.lengths(split), size), None)
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the next epoch."""
-        return self._loader(self.rows["train"], self.batches, self.labels["train"])
+        return self._learnt("train", self.batches)
 
     def train_batch(self, places: list[int]) -> dict[str, Any]:
-        """Return one batch of these examples of the train split."""
+        """Return one batch of these examples of the train split, as tokens."""
         loader = self._loader(self.rows["train"], [places], self.labels["train"])
         found: dict[str, Any] = next(iter(loader))
         return found
@@ -137,13 +155,11 @@ class DataModule(pl.LightningDataModule):
 
     def select_dataloader(self, size: int) -> DataLoader[Any]:
         """Return the select split, so many examples at a time."""
-        batches = by_length(self.lengths("select"), size)
-        return self._loader(self.rows["select"], batches, self.labels["select"])
+        return self._learnt("select", by_length(self.lengths("select"), size))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the test split without its labels."""
-        batches = by_length(self.lengths("test"), self.config.runtime.eval_batch_size)
-        return self._loader(self.rows["test"], batches, None)
+        return self.token_dataloader("test", self.config.runtime.eval_batch_size)
 
     def swapped_test_dataloader(self) -> DataLoader[Any]:
         """Return the test split with the two responses of every pair exchanged, without labels."""

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
-from tunesweep import brake, stages
+from tunesweep import brake, frozen, stages
 from tunesweep.attempt import attempt, failure_of
+from tunesweep.capabilities import learns_from_features
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused.member import Member
 from tunesweep.fused.probe import probe
@@ -132,8 +133,19 @@ def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
     for work in works:
         if steps := work.config.runtime.probe_steps:
             work.record.cost |= probe(work, steps)
+    if all(learns_from_features(work.config) for work in works):
+        _learn_from_features(works)
     learn(members, shelf.frame)
     return members
+
+
+def _learn_from_features(works: Sequence[GroupPlace]) -> None:
+    """Read every example once for all of them; a probed epoch costs what it would if each read them once."""
+    for work in works:
+        if frozen.learn_from_features(work) and "probed" in work.record.cost:
+            epochs = int(work.config.train.epochs or 1)
+            work.record.cost["minutes_per_epoch"] /= epochs
+            work.record.cost["tokens_per_s"] *= epochs
 
 
 def _score(member: Member) -> None:

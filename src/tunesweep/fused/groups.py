@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
 from tunesweep.fused.rules import NEVER, common, why_alone
 from tunesweep.hardware import free_memory
@@ -57,8 +58,16 @@ def divide(configs: Sequence[RunConfig], workers: int = 1) -> Division:
         else:
             alike.setdefault(common(config), []).append(place)
     for places in alike.values():
-        _cut(found, places, configs, workers)
+        for part in _apart(places, configs):
+            _cut(found, part, configs, workers)
     return found
+
+
+def _apart(places: list[int], configs: Sequence[RunConfig]) -> list[list[int]]:
+    """Let heads alone be trained by themselves where there are several: they read every example once."""
+    heads = [place for place in places if learns_from_features(configs[place])]
+    others = [place for place in places if place not in heads]
+    return [heads, others] if len(heads) > 1 and len(others) > 1 else [places]
 
 
 def _cut(found: Division, places: list[int], configs: Sequence[RunConfig], workers: int) -> None:

@@ -56,7 +56,7 @@ def _readout(config: RunConfig, body: nn.Module, data: DataModule) -> Readout:
     if kind == "generate":
         return prompted.generator(config, body, data)
     if kind == "head":
-        return Standard(body)
+        return Standard(body, *config.model.head[:1])
     if kind == "linear":
         if "pooler" in dict(body.named_children()):
             body.register_module("pooler", None)  # not read by ours, so it could not learn

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from tunesweep.data.batches import Batch
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+FEATURES = "features"  # of a batch whose way through the backbone was computed before, see `frozen.py`
 
 
 class Readout(nn.Module):
@@ -18,12 +19,28 @@ class Readout(nn.Module):
         self.body = body
         self.head = head
 
+    def reader(self) -> nn.Module:
+        """Return the module that makes logits of features."""
+        assert self.head is not None
+        return self.head
+
 
 class Standard(Readout):
     """The architecture's own sequence-classification model: its head is part of the body."""
 
+    def __init__(self, body: nn.Module, head_name: str = "") -> None:
+        super().__init__(body)
+        self._head_name = head_name
+
+    def reader(self) -> nn.Module:
+        """Return the head, while no method has wrapped the body."""
+        return self.body.get_submodule(self._head_name)
+
     def forward(self, batch: Batch) -> Tensor:
         """Return logits [batch, classes]."""
+        if FEATURES in batch:
+            known: Tensor = self.reader()(batch[FEATURES])
+            return known.float()
         logits: Tensor = self.body(**_inputs(batch)).logits
         return logits.float()
 
@@ -46,10 +63,15 @@ class Linear(Readout):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits [batch, classes]."""
-        hidden = self.body(**_inputs(batch)).last_hidden_state
-        assert self.head is not None
-        logits: Tensor = self.head(self.pool(hidden.float(), batch["attention_mask"]))
+        logits: Tensor = self.reader()(self._features(batch))
         return logits.float()
+
+    def _features(self, batch: Batch) -> Tensor:
+        if FEATURES in batch:
+            return batch[FEATURES]
+        hidden = self.body(**_inputs(batch)).last_hidden_state
+        pooled: Tensor = self.pool(hidden.float(), batch["attention_mask"])
+        return pooled
 
 
 def cls(hidden: Tensor, _: Tensor) -> Tensor:
