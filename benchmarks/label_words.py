@@ -9,7 +9,7 @@ machine touches least, and with one thread is the time on a quiet one:
 - batched: transformers' `generate`, greedy, padded on the left, as many tokens as the longest label has;
 - one by one: `generate` of ten tokens, without batches, on a part of the examples.
 
-The result is printed, and written as JSON under multirun/benchmarks. Exit 1 where, after two solved examples
+The result is printed and kept by results.py. Exit 1 where, after two solved examples
 of each class, ours is not at least three times as fast as batched generation. Without any there is nothing
 to share: both read a prompt once, and labels of one or two tokens cost little beside it.
 """
@@ -17,7 +17,6 @@ to share: both read a prompt once, and labels of one or two tokens cost little b
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from results import keep
 
 from tunesweep import door
 from tunesweep.config import RunConfig
@@ -44,7 +44,6 @@ LABELS = ("entailment", "neutral", "contradiction")
 EXAMPLES, BATCH, ALONE, PAIRS = 32, 16, 1, 3
 SHOTS = (0, 1, 2)  # solved examples of each class; the limit holds for the last
 LIMIT = 3.0  # seconds of batched generation over ours
-RESULT = Path("multirun") / "benchmarks" / "label_words.json"
 CPU = torch.device("cpu")
 
 
@@ -52,11 +51,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         write_pairs(Path(folder) / "pairs.csv")
         rows = [measured(point(folder, shots)) for shots in SHOTS]
-    whole = {"model": "smollm2_135m", "threads": torch.get_num_threads(), "pairs": PAIRS, "limit": LIMIT}
-    whole |= {"examples": EXAMPLES, "batch": BATCH, "rows": rows}
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(whole, indent=2) + "\n")
-    print(json.dumps(whole, indent=2))
+    whole = {"model": "smollm2_135m", "rounds": PAIRS, "limit": LIMIT, "examples": EXAMPLES, "batch": BATCH}
+    keep("label_words", whole | {"rows": rows})
     sys.exit(rows[-1]["ratio_batched"] < LIMIT)
 
 

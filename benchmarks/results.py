@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,9 @@ from typing import Any
 import torch
 
 from tunesweep.provenance import device_name, git_state, versions
+from tunesweep.record import RunRecord
 
+ROOT = Path(__file__).parents[1]
 FOLDER = Path("multirun") / "benchmarks"
 
 
@@ -45,3 +50,34 @@ def ratio(slow: Sequence[float], fast: Sequence[float]) -> dict[str, Any]:
     """Return how many times as long the first takes: of the medians, and of each pair in its order."""
     pairs = [round(one / other, 3) for one, other in zip(slow, fast, strict=True)]
     return {"ratio": round(median(slow) / median(fast), 3), "pairs": pairs}
+
+
+def timed(words: list[str]) -> tuple[float, list[str]]:
+    """Return wall seconds of a Python command in a process of its own, and the lines that it printed."""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, *words]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
+    return seconds, done.stdout.splitlines()
+
+
+def training(records: list[RunRecord]) -> float:
+    """Return the seconds that training took in all runs; those of a group are counted once."""
+    alone = sum(
+        sum(record.cost["seconds"][part] for part in ("steps", "select"))
+        for record in records
+        if not grouped(record)
+    )
+    groups = sum(
+        record.cost["group"]["training_minutes"] * 60 / record.cost["group"]["runs"]
+        for record in records
+        if grouped(record)
+    )
+    return alone + groups
+
+
+def grouped(record: RunRecord) -> bool:
+    return "group" in record.cost

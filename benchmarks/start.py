@@ -9,8 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from hydra import compose, initialize_config_dir
+from results import keep
 
 from tunesweep import door, identity
 from tunesweep.record import draft
@@ -33,8 +35,9 @@ def main() -> None:
             ("the main sweep, all finished", ["train.py", *sweep], 10.0),
             ("a plan of 100 points", ["train.py", *MANY, "plan=true", *place], 3.0),
         )
-        late = [show(name, timed(words), limit) for name, words, limit in cases]
-    sys.exit(any(late))
+        found = [row(name, timed(words), limit) for name, words, limit in cases]
+    keep("start", {"rows": found})
+    sys.exit(any(each["seconds"] > each["limit"] for each in found))
 
 
 def pretend_finished(place: list[str]) -> None:
@@ -71,13 +74,10 @@ def _trained(words: list[str], said: str) -> bool:
     return "-m" in words and "plan=true" not in words and " 0 to do" not in said
 
 
-def show(name: str, seconds: list[float], limit: float) -> bool:
-    """Print one row; return whether its median is above the limit."""
-    late = median(seconds) > limit
-    spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
-    verdict = "TOO SLOW" if late else "ok"
-    print(f"{name:32} {median(seconds):5.2f} s ({spread}), limit {limit:.1f} s: {verdict}", flush=True)
-    return late
+def row(name: str, seconds: list[float], limit: float) -> dict[str, Any]:
+    """Return the median of one case, in seconds, and its limit."""
+    spread = [round(min(seconds), 2), round(max(seconds), 2)]
+    return {"case": name, "seconds": round(median(seconds), 2), "from_to": spread, "limit": limit}
 
 
 if __name__ == "__main__":

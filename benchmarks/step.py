@@ -14,6 +14,7 @@ from statistics import median
 
 import torch
 from hydra import compose, initialize_config_dir
+from results import keep, ratio
 from torch.nn.functional import cross_entropy
 from transformers import get_scheduler
 
@@ -40,10 +41,11 @@ def main() -> None:
         config = point(folder)
         data = DataModule(config, load_tokenizer(config.model, Path(config.runtime.cache)), "")
         pairs = [one_pair(config, data, epoch) for epoch in range(PAIRS + 1)][1:]  # the first one warms up
-    ours, bare = (median(column) for column in zip(*pairs, strict=True))
-    print(f"our trainer {ours:.4f} s a step, bare loop {bare:.4f} s: ratio {ours / bare:.3f}, limit {LIMIT}")
-    print("pairs:", ", ".join(f"{first:.4f}/{second:.4f}" for first, second in pairs))
-    sys.exit(ours / bare > LIMIT)
+    ours, bare = zip(*pairs, strict=True)
+    seconds = {"seconds_ours": median(ours), "seconds_bare": median(bare)}
+    found = {"batch": BATCH, "steps": STEPS, **seconds, **ratio(ours, bare), "limit": LIMIT}
+    keep("step", found)
+    sys.exit(found["ratio"] > LIMIT)
 
 
 def point(folder: str) -> RunConfig:

@@ -8,18 +8,16 @@ after the first. Exit 1 above a limit.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
 from statistics import median
+from typing import Any
+
+from results import keep, timed
 
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
 
-ROOT = Path(__file__).parents[1]
 SWEEP = ("method=lora,qlora", "lora.r=4,8,16")
 ALIKE = 10
 POINTS = (
@@ -40,66 +38,46 @@ IMPORTS = "import torch, tunesweep.run, tunesweep.stages"
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        slow = overhead(folder)
-        grown = growth(folder)
-    sys.exit(slow or grown)
+        found = overhead(folder) | growth(folder)
+    keep("sweep", found)
+    sys.exit(found["ratio"] > LIMIT or found["growth_bytes"] > GROWTH)
 
 
-def overhead(folder: str) -> bool:
-    """Print where the main sweep's wall clock goes; return whether too much of it is ours."""
+def overhead(folder: str) -> dict[str, Any]:
+    """Return where the main sweep's wall clock goes, and `ratio`: (wall - checks - saving - start) / work."""
     wall, records = swept(f"{folder}/main", SWEEP)
     start = median(
-        timed(["train.py", *SWEEP, *WORKER, f"runtime.store={folder}/main"]) for _ in range(STARTS)
+        timed(["train.py", *SWEEP, *WORKER, f"runtime.store={folder}/main"])[0] for _ in range(STARTS)
     )
-    start += median(timed(["-c", IMPORTS]) for _ in range(STARTS))
+    start += median(timed(["-c", IMPORTS])[0] for _ in range(STARTS))
     parts = {
-        "integrity checks": total(records, CHECKS),
-        "hashing": total(records, ("hashing",)),
-        "saving": total(records, SAVING),
+        "seconds_checks": total(records, CHECKS),
+        "seconds_hashing": total(records, ("hashing",)),
+        "seconds_saving": total(records, SAVING),
     }
-    work = total(records, WORK)
-    rest = wall - sum(parts.values())
-    ratio = (rest - start) / work
-    print(f"main sweep, 1 worker, 2 threads: {wall:.1f} s for {len(records)} points")
-    for name, seconds in parts.items():
-        print(f"  {name:34} {seconds:7.1f} s")
-    print(f"  {'optimiser steps and scored batches':34} {work:7.1f} s")
-    print(f"  {'one start':34} {start:7.1f} s")
-    print(f"(wall - checks - hashing - saving - start) / work = {ratio:.3f}, limit {LIMIT}")
-    return ratio > LIMIT
+    work, rest = total(records, WORK), wall - sum(parts.values())
+    ratio = round((rest - start) / work, 3)
+    whole = {"points": len(records), "seconds": wall, "seconds_work": work, "seconds_start": start}
+    return whole | parts | {"ratio": ratio, "limit": LIMIT}
 
 
-def growth(folder: str) -> bool:
-    """Print what the worker holds after each of ten points alike; return whether it grows.
+def growth(folder: str) -> dict[str, Any]:
+    """Return the bytes that the worker holds after each of ten points alike, and how much they grow.
 
     Read when the next point begins to train. What a process pays once, at its first steps (code of the
-    libraries, compiled kernels), is in the first figure: it is printed beside it.
+    libraries, compiled kernels), is in the first figure: that before it stands beside.
     """
     _, records = swept(f"{folder}/alike", POINTS)
     ordered = sorted(records, key=lambda record: record.started)
     before, *held = (record.cost["peak_memory_bytes"] - record.cost["memory_bytes"] for record in ordered)
-    grown = held[-1] - held[0]
-    print(f"held before the first point trained: {before / 1e6:.0f} MB")
-    print(f"held after each of {ALIKE} points alike, MB: " + ", ".join(f"{size / 1e6:.0f}" for size in held))
-    print(f"growth from the first to the last: {grown / 1e6:.0f} MB, limit {GROWTH / 1e6:.0f} MB")
-    return grown > GROWTH
+    grown = {"growth_bytes": held[-1] - held[0], "limit_growth_bytes": GROWTH}
+    return {"held_before": before, "held_after_each": held} | grown
 
 
 def swept(store: str, words: tuple[str, ...]) -> tuple[float, list[RunRecord]]:
     """Carry a sweep out in a store of its own; return its wall seconds and its records."""
-    wall = timed(["train.py", *words, *WORKER, f"runtime.store={store}"])
+    wall, _ = timed(["train.py", *words, *WORKER, f"runtime.store={store}"])
     return wall, Store(store).records()
-
-
-def timed(words: list[str]) -> float:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - began
 
 
 def total(records: list[RunRecord], parts: tuple[str, ...]) -> float:

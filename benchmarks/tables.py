@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from results import keep
 
 from tunesweep import door
 from tunesweep.record import RunRecord, draft
@@ -43,8 +44,8 @@ def main() -> None:
         found = [built(folder) for _ in range(RUNS)]
     assert all(each["runs"] == 10_000 and not each["torch"] for each in found), found
     seconds, held = (median(each[key] for each in found) for key in ("seconds", "bytes"))
-    print(f"a table of 10,000 records: {seconds:.2f} s, limit {SECONDS} s; without torch")
-    print(f"memory of its process: {held / 1e6:.0f} MB, limit {BYTES / 1e6:.0f} MB")
+    limits = {"limit_seconds": SECONDS, "limit_bytes": BYTES}
+    keep("tables", {"records": 10_000, "seconds": round(seconds, 2), "bytes": held, **limits})
     sys.exit(seconds > SECONDS or held > BYTES)
 
 

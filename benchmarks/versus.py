@@ -17,18 +17,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from results import keep, ratio
+from results import keep, ratio, timed, training
 
 from tunesweep import door
 from tunesweep.config import RunConfig
@@ -36,10 +32,9 @@ from tunesweep.data.readers import load
 from tunesweep.models import sources
 from tunesweep.store import Store
 
-ROOT = Path(__file__).parents[1]
 POINTS = [f"{method}:{r}" for method in ("lora", "qlora") for r in (4, 8, 16)]
 SWEEP = ("method=lora,qlora", "lora.r=4,8,16")
-Found = tuple[float, list[float]]  # wall seconds, accuracies of the six points
+Found = tuple[float, float, list[float]]  # wall seconds, those of training, accuracies of the six points
 
 
 def main() -> None:
@@ -53,12 +48,17 @@ def main() -> None:
         }
         rounds = [one_round(ways, number) for number in range(given.pairs)]
     found: dict[str, Any] = {"points": POINTS, "train": given.train, "test": given.test, "fuse": given.fuse}
-    for name in ways:
-        seconds = [each[name][0] for each in rounds]
-        found[name] = {"seconds": median(seconds), "accuracies": rounds[-1][name][1]}
-        if name != "ours":
-            found[name] |= ratio(seconds, [each["ours"][0] for each in rounds])
-    keep("versus", found)
+    keep("versus", found | {name: summary(name, rounds) for name in ways})
+
+
+def summary(name: str, rounds: list[dict[str, Found]]) -> dict[str, Any]:
+    """Return medians of one way, and how many times as long as ours it took."""
+    wall, training = ([each[name][place] for each in rounds] for place in (0, 1))
+    found = {"seconds": median(wall), "training": median(training), "accuracies": rounds[-1][name][2]}
+    if name == "ours":
+        return found
+    ours_wall, ours_training = ([each["ours"][place] for each in rounds] for place in (0, 1))
+    return found | ratio(wall, ours_wall) | {"training_ratio": ratio(training, ours_training)["ratio"]}
 
 
 def arguments() -> argparse.Namespace:
@@ -103,17 +103,18 @@ def ours(folder: Path, given: argparse.Namespace) -> Found:
         seconds, _ = timed(["train.py", "-m", *SWEEP, limit(given), *place])
         records = sorted(Store(Path(store)).records(), key=lambda record: record.name)
     scores = {record.name: record.metrics["test"]["accuracy"] for record in records}
-    return seconds, [scores[f"method={m} lora.r={r}"] for m, r in (point.split(":") for point in POINTS)]
+    names = [f"method={method} lora.r={r}" for method, r in (point.split(":") for point in POINTS)]
+    return seconds, training(records), [scores[name] for name in names]
 
 
 def padded(folder: Path, model: Path) -> Callable[[], Found]:
     def carry_out() -> Found:
-        seconds, scores = 0.0, []
+        seconds, lines = 0.0, []
         for method, r in (point.split(":") for point in POINTS):
             words = ["--data", str(folder), "--model", str(model), "--method", method, "--r", r]
-            took, lines = timed(["benchmarks/peers/padded.py", *words])
-            seconds, scores = seconds + took, [*scores, *accuracies(lines)]
-        return seconds, scores
+            took, printed = timed(["benchmarks/peers/padded.py", *words])
+            seconds, lines = seconds + took, [*lines, *printed]
+        return seconds, *told(lines)
 
     return carry_out
 
@@ -122,7 +123,7 @@ def dynamic(folder: Path, model: Path) -> Callable[[], Found]:
     def carry_out() -> Found:
         words = ["--data", str(folder), "--model", str(model), "--points", ",".join(POINTS)]
         seconds, lines = timed(["benchmarks/peers/dynamic.py", *words])
-        return seconds, accuracies(lines)
+        return seconds, *told(lines)
 
     return carry_out
 
@@ -130,24 +131,10 @@ def dynamic(folder: Path, model: Path) -> Callable[[], Found]:
 PEERS = {"padded": padded, "dynamic": dynamic}
 
 
-def timed(words: list[str]) -> tuple[float, list[str]]:
-    """Return wall seconds of a command of a fresh process, and the lines that it printed."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=ROOT,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(words)} failed:\n{done.stdout}{done.stderr}")
-    return time.perf_counter() - began, done.stdout.splitlines()
-
-
-def accuracies(lines: list[str]) -> list[float]:
-    return [json.loads(line)["accuracy"] for line in lines if line.startswith('{"')]
+def told(lines: list[str]) -> tuple[float, list[float]]:
+    """Return what the points of a peer said: seconds of training in all, and accuracies."""
+    points = [json.loads(line) for line in lines if line.startswith('{"')]
+    return sum(point["seconds_training"] for point in points), [point["accuracy"] for point in points]
 
 
 if __name__ == "__main__":

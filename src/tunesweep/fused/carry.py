@@ -33,7 +33,7 @@ class GroupPlace(Workplace):
     def __init__(self, config: RunConfig, store: Store, shelf: Shelf, group: list[str]) -> None:
         super().__init__(config, store, draft(config))
         self.shelf, self.group, self.size = shelf, digest(sorted(group)), len(group)
-        self.reached_training = True
+        self.reached_training, self.training_minutes = True, 0.0
 
     def first_network(self) -> Readout:
         """Return a network around the tensors that the group shares."""
@@ -41,8 +41,8 @@ class GroupPlace(Workplace):
 
     def note_cost(self) -> None:
         """Say what the group took, under a name that no table takes for the run's own."""
-        minutes = (time.perf_counter() - self.began) / 60
-        self.record.cost["group"] = {"runs": self.size, "minutes": minutes}
+        minutes = {"minutes": _minutes(self.began), "training_minutes": self.training_minutes}
+        self.record.cost["group"] = {"runs": self.size, **minutes}
 
     @contextmanager
     def leaving(self) -> Iterator[None]:
@@ -135,8 +135,15 @@ def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
             work.record.cost |= probe(work, steps)
     if all(learns_from_features(work.config) for work in works):
         _learn_from_features(works)
+    began = time.perf_counter()
     learn(members, shelf.frame)
+    for work in works:
+        work.training_minutes = _minutes(began)
     return members
+
+
+def _minutes(began: float) -> float:
+    return (time.perf_counter() - began) / 60
 
 
 def _learn_from_features(works: Sequence[GroupPlace]) -> None:
