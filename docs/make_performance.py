@@ -20,9 +20,9 @@ PAGE = ROOT / "docs" / "performance.md"
 HEAD = """# Performance
 
 Medians of repeated measurements, ours and the other side in turn; the range stands beside a figure where
-there is one. Each benchmark is one command, and nothing here was written by hand: `make bench` measures on a CPU,
-`python docs/make_performance.py --take multirun/benchmarks` takes the results over. Small differences mean
-little: such machines vary by several per cent from minute to minute.
+there is one. Each benchmark is one command, and no figure here was written by hand: `make bench` measures on
+a CPU, `python docs/make_performance.py --take multirun/benchmarks` takes the results over. Small differences
+mean little: such machines vary by several per cent from minute to minute.
 """
 
 Found = dict[str, Any]
@@ -216,7 +216,7 @@ SECTIONS = {
     "versus": Section(
         "The main sweep against transformers' Trainer",
         "LoRA and QLoRA at three ranks on film reviews, MiniLM, from an empty store. Ours scores each "
-        "network before training too, loads what was saved, scores it again and merges it; the others do not.",
+        "network before training too, loads what was saved, scores it again, merges it; the others do not.",
         versus,
         lambda found: ", ".join(f"{name} {found[name]['ratio']}" for name in PEERS if name in found),
     ),
