@@ -8,7 +8,7 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-memory docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-peers bench-gpu bench-memory docs clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -78,6 +78,15 @@ bench: setup ## measure starts, time per step, label words and a whole sweep (me
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/tables.py
+
+bench-peers: setup ## measure the main sweep against transformers' Trainer with PEFT, and groups against single runs
+	$(BIN)/python benchmarks/versus.py $(ARGS)
+	$(BIN)/python benchmarks/fused.py
+	$(BIN)/python benchmarks/roofline.py
+
+# With the Python at hand: a GPU machine has a torch of its own, which nothing here replaces.
+bench-gpu: ## measure steps on a GPU: bare loop, Lightning, Trainer, several adapters in one pass
+	$(PYTHON) benchmarks/gpu.py $(ARGS)
 
 bench-memory: setup ## measure peak memory against predictions, and write docs/memory.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/memory.py $(ARGS)

@@ -12,16 +12,21 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tunesweep.provenance import device_name, git_state, versions
-from tunesweep.record import RunRecord
+from tunesweep.hardware import cpu_name
+
+if TYPE_CHECKING:
+    from tunesweep.record import RunRecord
 
 ROOT = Path(__file__).parents[1]
+LIBRARIES = ("torch", "transformers", "peft", "pytorch-lightning", "bitsandbytes")
+INSTALLED = {name for names in packages_distributions().values() for name in names}
 FOLDER = Path("multirun") / "benchmarks"
 
 
@@ -38,12 +43,19 @@ def keep(name: str, found: dict[str, Any]) -> None:
 def machine() -> dict[str, Any]:
     """Return what a figure depends on beside the code: device, cores, threads, versions; and the commit."""
     return {
-        "device": device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
-        "commit": git_state().get("commit"),
+        "versions": {name: version(name) for name in LIBRARIES if name in INSTALLED},
+        "commit": commit(),
     }
+
+
+def commit() -> str | None:
+    """Return the commit of this clone, if it is one."""
+    words = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Write docs/performance.md from what the benchmarks found.
 
-    python docs/make_performance.py [--take multirun/benchmarks]
+    python docs/make_performance.py [--take multirun/benchmarks | --check]
 
 The histories stand in docs/results/performance, a JSON file a benchmark, oldest first; `--take` adds what was
 measured since. The page shows the last measurement of each, and the main figure of those before.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,7 +42,14 @@ def main() -> None:
     """Take results over if asked, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--take", type=Path, help="a folder of histories to take over")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and fail if the page is not up to date"
+    )
     given = parser.parse_args()
+    if given.check:
+        if page() != PAGE.read_text(encoding="utf-8"):
+            sys.exit(f"{PAGE} is not what the results say: run docs/make_performance.py")
+        return
     if given.take:
         take(given.take)
     PAGE.write_text(page(), encoding="utf-8")
@@ -163,6 +171,20 @@ def giga(rate: float) -> str:
     return f"{rate / 1e9:.0f} GFLOP/s"
 
 
+def gpu(found: Found) -> list[tuple[str, str]]:
+    """Return steps of a decoder by who takes them."""
+    ways = {name: found[f"seconds_{name}"] for name in ("bare", "lightning", "trainer", "together")}
+    size = f"{found['model']}, {found['weights']} weights, batch {found['batch']} x {found['tokens']} tokens"
+    return [
+        ("model", size),
+        *((f"a step, {name}", seconds(value)) for name, value in ways.items()),
+        ("Lightning over the bare loop", times(found["lightning_over_bare"])),
+        ("Trainer over Lightning", times(found["trainer_over_lightning"])),
+        (f"{found['adapters']} adapters apart over together", times(found["apart_over_together"])),
+        *((f"peak memory, {name}", f"{size / 1e9:.1f} GB") for name, size in found["bytes"].items() if size),
+    ]
+
+
 def label_words(found: Found) -> list[tuple[str, str]]:
     """Return label-word scoring against generation, by number of solved examples."""
     return [
@@ -238,6 +260,12 @@ SECTIONS = {
         "A step of the bare loop; operations are those of matrix products, as PyTorch counts them.",
         roofline,
         lambda found: f"{found['share']:.0%}",
+    ),
+    "gpu": Section(
+        "Steps of a decoder on a GPU",
+        "LoRA r 8 on query and value, the next token's loss on random tokens.",
+        gpu,
+        lambda found: f"{found['model']}, apart over together {found['apart_over_together']['ratio']}",
     ),
     "label_words": Section(
         "Label words",

@@ -8,8 +8,10 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tunesweep.config import RunConfig
+if TYPE_CHECKING:
+    from tunesweep.config import RunConfig
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last as ARM says it
 AMPERE = 8.0  # the first compute capability with bf16

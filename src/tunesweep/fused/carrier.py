@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
 from tunesweep.fused.layout import Layout
 from tunesweep.fused.slices import LinearSlices, Slices, one_product
-from tunesweep.fused.twins import twin
 from tunesweep.models.readouts import Readout
 
 
@@ -45,3 +46,13 @@ def _changed(layer: nn.Module, versions: Sequence[nn.Module]) -> bool:
         type(version) is not type(layer) or any(version._parameters[key] is not own[key] for key in own)
         for version in versions
     )
+
+
+def twin(network: Readout) -> Readout:
+    """Return a copy of a network's modules around the same parameters and buffers."""
+    memo: dict[int, Any] = {}
+    for tensor in (*network.parameters(), *network.buffers()):
+        memo[id(tensor)] = tensor
+        if (state := getattr(tensor, "quant_state", None)) is not None:  # of a 4-bit tensor
+            memo[id(state)] = state
+    return copy.deepcopy(network, memo)

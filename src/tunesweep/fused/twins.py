@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
 from tunesweep import random_states
 from tunesweep.config import RunConfig
+from tunesweep.fused.carrier import twin
 from tunesweep.methods.attach import promised
 from tunesweep.models.readouts import Readout
 
@@ -43,16 +42,6 @@ class Shelf:
     def clear(self) -> None:
         """Let all of them go."""
         self._bare.clear()
-
-
-def twin(network: Readout) -> Readout:
-    """Return a copy of a network's modules around the same parameters and buffers."""
-    memo: dict[int, Any] = {}
-    for tensor in (*network.parameters(), *network.buffers()):
-        memo[id(tensor)] = tensor
-        if (state := getattr(tensor, "quant_state", None)) is not None:  # of a 4-bit tensor
-            memo[id(state)] = state
-    return copy.deepcopy(network, memo)
 
 
 def share(network: Readout, frame: Readout) -> None:
