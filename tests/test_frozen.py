@@ -175,3 +175,16 @@ def test_a_group_of_heads_learns_from_features(make_config: Make, words: tuple[s
         alone = run(make_config(*words, *line.split(), store))
         for mine, theirs in zip(record.history, alone.history, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-6, rel=1e-5)
+
+
+def test_vectors_that_would_fill_memory_are_not_computed(
+    make_config: Make, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "LIMIT", (36 + 6) * 32 * 4 - 1)  # examples, width, bytes of a number
+    record = run(make_config(*words))
+    assert record.failure is None
+    assert "features_seconds" not in record.cost
+    monkeypatch.setattr(frozen, "LIMIT", (36 + 6) * 32 * 4)
+    for seed in (5, 6):
+        assert run(make_config(*words, f"seeds.init={seed}")).failure is None
+    assert len(frozen._known) == 1

@@ -7,6 +7,7 @@ before, or on where a run was resumed.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from tunesweep.stages import Workplace
 
 LEARNT = ("train", "select")
-KEPT = 4  # sets of features that a process keeps for the points that follow
+KEPT = 4  # sets of features that a process keeps for the points that follow,
+LIMIT = 2**31  # and their bytes in all; vectors that would take more are not kept, nor computed
 
 
 @dataclass(frozen=True)
@@ -64,31 +66,45 @@ def charge(cost: dict[str, Any], features: Features) -> None:
 def _features(work: Workplace) -> Features | None:
     key = _key(work)
     if key not in _known:
-        if not _one_vector(work):
+        size = _width(work) * sum(4 * len(work.data.lengths(split)) for split in LEARNT)
+        if not 0 < size <= LIMIT:
             return None
-        while len(_known) >= KEPT:
+        while len(_known) >= KEPT or (_known and size + sum(map(_size, _known.values())) > LIMIT):
             _known.pop(next(iter(_known)))
         _known[key] = _computed(work)
     return _known[key]
+
+
+def _size(features: Features) -> int:
+    return sum(vectors.nbytes for vectors in features.vectors.values())
 
 
 def _key(work: Workplace) -> str:
     """Return what stands for all that features depend on: frozen weights and tokens by content."""
     config, network = work.config, work.network
     frozen = {name: value for name, value in work.base.items() if name not in work.untrained}
-    rows = {name: work.data.rows[name]["input_ids"][:] for name in LEARNT}  # type: ignore[call-overload]
+    rows = [_tokens(work.data.rows[split]) for split in LEARNT]
     cut = [config.readout.name, config.readout.pooling, config.model.pooling, config.train.precision]
     kind = [type(network.body).__name__, str(work.device), str(next(network.body.parameters()).dtype)]
     return digest([frozen, rows, cut, kind, work.data.batches.micro, config.runtime.attention])
 
 
-def _one_vector(work: Workplace) -> bool:
-    """Whether the head reads one vector of each example: some read all tokens, or another head's inside."""
-    batch = work.data.train_batch([0, 0])
-    found = score(
-        work.network, [batch | {"index": torch.arange(2)}], work.config.train.precision, Reader(work)
-    )
-    return found["features"].ndim == 2
+def _tokens(rows: Any) -> str:
+    """Return a hash of the token ids of a split, and of where each example ends."""
+    found = hashlib.sha256()
+    table = rows.with_format("arrow")[:]
+    for name in sorted({"input_ids", "token_type_ids"} & set(table.column_names)):
+        column = table[name].combine_chunks()
+        found.update(column.flatten().to_numpy().tobytes())
+        found.update(column.value_lengths().to_numpy().tobytes())
+    return found.hexdigest()
+
+
+def _width(work: Workplace) -> int:
+    """Return the numbers that the head reads of an example; 0 where it reads more than one vector."""
+    batch = work.data.train_batch([0, 0]) | {"index": torch.arange(2)}
+    found = score(work.network, [batch], work.config.train.precision, Reader(work))["features"]
+    return int(found.shape[1]) if found.ndim == 2 else 0
 
 
 def _computed(work: Workplace) -> Features:

@@ -166,3 +166,15 @@ def test_a_group_that_comes_to_nothing_leaves_each_point_to_itself(
         assert record.failure is None
         assert record.runtime["executor"] == "worker"
         assert "its group of 2 came to nothing (out_of_memory" in " ".join(record.warnings)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_so_they_are_on_a_gpu(make_config: Make, tmp_path: Path) -> None:
+    runs = ("method=lora lora.r=2 lora.dropout=0.2", "method=lora lora.r=8 train.lr=3e-2", "method=ia3")
+    shared = (*tiny("random_bert"), *samples.films(tmp_path), *LIMITS, *BUDGET, "runtime.device=cuda")
+    fused, alone = pairs.both(make_config, tmp_path, shared, runs)
+    for one, other in zip(fused.records, alone.records, strict=True):
+        assert (one.failure, other.failure) == (None, None)
+        for mine, theirs in zip(one.history, other.history, strict=True):
+            assert mine == pytest.approx(theirs, abs=1e-3, rel=1e-3)
