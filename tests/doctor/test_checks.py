@@ -110,7 +110,13 @@ def test_an_installed_package_knows_the_ranges_of_the_clone() -> None:
     }
 
 
-def test_launchers_that_are_installed_are_named(version: Callable[..., None]) -> None:
+@pytest.mark.parametrize("order", [list, sorted], ids=["as in the clone", "as in a wheel"])
+def test_launchers_that_are_installed_are_named(
+    version: Callable[..., None], order: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extras = {extra: order(lines) for extra, lines in PROJECT["optional-dependencies"].items()}
+    found_there = packages._of_clone(PROJECT | {"optional-dependencies": extras})
+    monkeypatch.setattr(packages, "_ranges", lambda: found_there)
     version(hydra_joblib_launcher=None, hydra_submitit_launcher=None, hydra_ray_launcher=None)
     (found,) = packages.launchers()
     assert said(found)[1].startswith("local alone: for joblib, Slurm and Ray, pip install")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"  # of a clone
 BASE = ""  # the packages that every installation has
-LAUNCHERS = ("joblib", "slurm", "ray")  # extras, each with the plugin first
+LAUNCHERS = ("joblib", "slurm", "ray")  # extras
+PLUGIN = "-launcher"  # how a plugin's name ends, among the packages of its extra
 # What the main sweep does without, and what it is for.
 SPARED = {
     "wandb": "the W&B mirror",
@@ -50,7 +51,9 @@ def packages() -> Iterator[Finding]:
 def launchers() -> Iterator[Finding]:
     """Say which of Hydra's launchers are there beside our own."""
     extras = _ranges()[1]
-    plugins = {extra: extras[extra][0] for extra in LAUNCHERS if extra in extras}
+    plugins = {
+        extra: one for extra in LAUNCHERS for one in extras.get(extra, ()) if one.name.endswith(PLUGIN)
+    }
     here = {extra: plugin for extra, plugin in plugins.items() if _version(plugin.name)}
     for plugin in here.values():
         finding = _package(plugin)
