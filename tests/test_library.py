@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from copy import deepcopy
@@ -28,6 +29,7 @@ from tunesweep.cli import app
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.record import draft
 from tunesweep.store import Store
+from tunesweep.tasks.learner import Learner
 from workplace import FEW, tiny
 
 ROOT = Path(__file__).parents[1]
@@ -154,6 +156,27 @@ def test_a_run_leaves_its_record_and_is_not_repeated(
     config.seed = config.seeds.init = config.seeds.data = 1  # another run, by the same point changed
     with pytest.raises(pytest.fail.Exception):
         run(config)
+
+
+def test_ctrl_c_leaves_a_checkpoint_from_which_the_same_call_goes_on(
+    place: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = compose(*tiny("random_bert"), *FEW, "method=bitfit", *place)
+    real, steps = Learner.training_step, []
+
+    def interrupted(self: Any, batch: Any, *rest: Any) -> Any:
+        steps.append(1)
+        if len(steps) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, batch, *rest)
+
+    monkeypatch.setattr(Learner, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(config)
+    record = run(config)
+    assert record.status == "succeeded", record.failure
+    assert record.resumed == [2]
+    assert len(steps) == 4
 
 
 def test_what_goes_wrong_is_in_the_record(place: tuple[str, ...], tmp_path: Path) -> None:
