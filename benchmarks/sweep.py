@@ -33,7 +33,7 @@ GROWTH = 50e6  # bytes from the first of the points alike to the tenth
 CHECKS = ("check_network", "check_artefact")
 SAVING = ("save", "keep")
 WORK = ("steps", "select", "evaluate")
-IMPORTS = "import torch, tunesweep.run, tunesweep.stages"
+IMPORTS = "import torch, tunesweep.point, tunesweep.stages"
 
 
 def main() -> None:

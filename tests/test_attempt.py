@@ -21,8 +21,8 @@ from disks import files_up_to
 from tunesweep.attempt import LOG_LINES, attempt, failure_class
 from tunesweep.errors import BadConfig, BadData, Diverged, IntegrityError, StorageError
 from tunesweep.models import gguf
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 from tunesweep.tasks.learner import Learner
 

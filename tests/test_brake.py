@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from command_line import fail, succeed
-from tunesweep import brake, identity, run
+from tunesweep import brake, identity, point
 from tunesweep.config import RunConfig
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
@@ -110,6 +110,6 @@ def test_a_point_asks_before_it_begins(running: Running, monkeypatch: pytest.Mon
     def attempt(*_: object) -> RunRecord:
         raise AssertionError("it began")
 
-    monkeypatch.setattr(run, "attempt", attempt)
+    monkeypatch.setattr(point, "attempt", attempt)
     running.leave(BAD, BAD, BAD)
-    assert (run.run(running.point).failure or {})["class"] == "not started"
+    assert (point.run(running.point).failure or {})["class"] == "not started"

@@ -30,7 +30,7 @@ from tunesweep.build import build
 from tunesweep.cli import app
 from tunesweep.config import RunConfig
 from tunesweep.data.readers import load
-from tunesweep.run import run
+from tunesweep.point import run
 from tunesweep.store import SUFFIXES
 
 ROOT = Path(__file__).parents[1]

@@ -19,8 +19,8 @@ import samples
 from tunesweep import fresh
 from tunesweep.config import RunConfig
 from tunesweep.models.backbone import build_network
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 from tunesweep.tasks.classification import Classification
 from tunesweep.tasks.task import Scored

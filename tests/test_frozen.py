@@ -16,8 +16,8 @@ from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
 from tunesweep.fused import carry
 from tunesweep.fused.groups import divide
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from workplace import tiny
 
 Make = Callable[..., RunConfig]

@@ -10,7 +10,7 @@ import torch
 
 from tunesweep import stages
 from tunesweep.models import backbone
-from tunesweep.run import run
+from tunesweep.point import run
 from workplace import FEW, attached
 
 pytestmark = [

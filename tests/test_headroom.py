@@ -10,7 +10,7 @@ import torch
 
 from test_resuming import MLP, SMALL, same, slow, trained, undisturbed
 from tunesweep import headroom
-from tunesweep.run import run
+from tunesweep.point import run
 from tunesweep.tasks.classification import Classification
 from tunesweep.tasks.learner import Learner
 

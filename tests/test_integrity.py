@@ -21,7 +21,7 @@ from tunesweep.data.module import SealedAnswers
 from tunesweep.errors import IntegrityError
 from tunesweep.methods.artefact import trained_state
 from tunesweep.models import backbone
-from tunesweep.run import run
+from tunesweep.point import run
 from workplace import DIGITS, FEW, attached, learn, tiny, trained
 
 FP32 = (*FEW, "train.precision=fp32", "train.lr=5e-3")

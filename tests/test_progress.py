@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tunesweep.config import Point
+from tunesweep.point import run
 from tunesweep.progress import title
-from tunesweep.run import run
 from workplace import DIGITS
 
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=3")
@@ -26,7 +26,7 @@ sys.path[:0] = [{tests!r}]
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from tunesweep import door
-from tunesweep.run import run
+from tunesweep.point import run
 for rate in {rates!r}:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = door.to_run_config(compose("config", overrides=[*{overrides!r}, f"train.lr={{rate}}"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesweep.run import run
+from tunesweep.point import run
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[1]

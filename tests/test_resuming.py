@@ -16,10 +16,10 @@ import samples
 from tunesweep import random_states, stages
 from tunesweep.errors import Interrupted, TimedOut
 from tunesweep.methods.artefact import trained_state
+from tunesweep.point import run
 from tunesweep.positions import steps_per_epoch
 from tunesweep.record import RunRecord
 from tunesweep.resuming import Keeper
-from tunesweep.run import run
 from workplace import DIGITS, attached, tiny
 
 Place = tuple[int, int]  # whole epochs, and optimiser steps of the one that is going on

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from tunesweep import run as running
+from tunesweep import point as running
 from tunesweep import stages
 from tunesweep.data.module import SealedAnswers
 from tunesweep.device import choose_device
 from tunesweep.errors import BadConfig
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 from tunesweep.tasks import classification
 from workplace import DIGITS, FEW

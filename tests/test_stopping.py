@@ -20,8 +20,8 @@ from tunesweep import store as storage
 from tunesweep.checkpoint import NOTES
 from tunesweep.errors import Interrupted, StorageError, TimedOut
 from tunesweep.methods.artefact import trained_state
+from tunesweep.point import run
 from tunesweep.resuming import Keeper
-from tunesweep.run import run
 from tunesweep.stopping import Stop
 from tunesweep.store import Store
 from tunesweep.tasks.learner import Learner

@@ -17,8 +17,8 @@ from test_fresh import QUICK, carried_out
 from tunesweep import fresh, integrity
 from tunesweep.config import RunConfig
 from tunesweep.errors import IntegrityError
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.tasks.task import Scored
 from workplace import attached, tiny, trained
 

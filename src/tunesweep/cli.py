@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tunesweep import __version__
 from tunesweep.commands import care, compare, dashboards, reproduce
+from tunesweep.commands.doctor import doctor
+from tunesweep.commands.new import new
 from tunesweep.commands.recommend import recommend
 from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
 from tunesweep.commands.watch import watch
@@ -25,8 +28,19 @@ WhereOption = Annotated[
 ]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tunesweep {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+
+
 @app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
+def main(context: typer.Context, version: VersionOption = False) -> None:
     """Ask about finished runs; `python train.py` starts them."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -229,6 +243,8 @@ app.command()(reproduce.reproduce)
 app.command()(compare.compare)
 app.command("wandb")(dashboards.upload)
 app.command()(watch)
+app.command()(doctor)
+app.command()(new)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})

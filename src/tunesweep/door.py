@@ -173,6 +173,13 @@ def localised(dataset: DatasetConfig) -> DatasetConfig:
         raise BadConfig(f"dataset.local={dataset.local}: {error}") from None
 
 
+def check_method_name(cfg: DictConfig) -> None:
+    """Refuse a copied YAML that still says the name of the original, whose rows it would be taken for."""
+    chosen = cfg.hydra.runtime.choices["method"]
+    if cfg.method.get("name") != chosen:
+        raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
+
+
 def takes_rank(cfg: DictConfig) -> bool:
     """Whether a method's YAML, before it is resolved, takes `${lora.r}` or `${lora.alpha}`."""
     method = str(OmegaConf.to_container(cfg.method, resolve=False))

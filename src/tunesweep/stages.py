@@ -1,4 +1,4 @@
-"""The stages of a point, in the order in which `run.py` names them."""
+"""The stages of a point, in the order in which `point.py` names them."""
 
 from __future__ import annotations
 

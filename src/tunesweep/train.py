@@ -27,7 +27,7 @@ def train(cfg: DictConfig) -> float | None:
     """Carry out one point; return its main metric, or nothing when it failed."""
     config = door.to_run_config(cfg)
     door.enter(config.runtime.point.folder)
-    from tunesweep.run import run
+    from tunesweep.point import run
 
     return run(config).main_metric
 

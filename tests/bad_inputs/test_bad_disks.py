@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from disks import files_up_to
 from tunesweep.cli import app
 from tunesweep.errors import StorageError
-from tunesweep.run import run
+from tunesweep.point import run
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 

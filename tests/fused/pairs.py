@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from tunesweep import identity
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused import carry
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 
 __all__ = ["Side", "Store", "alone", "both", "points", "together"]

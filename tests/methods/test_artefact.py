@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from tunesweep.config import RunConfig
 from tunesweep.models import sources
-from tunesweep.run import run
+from tunesweep.point import run
 from tunesweep.silence import quiet_libraries
 from workplace import FEW
 

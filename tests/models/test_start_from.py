@@ -16,8 +16,8 @@ from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Pixels, Readout
 from tunesweep.models.reference import reference
 from tunesweep.models.start import start_from
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 from workplace import FEW, at_work
 

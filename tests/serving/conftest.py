@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 from tunesweep import door
 from tunesweep.cli import app
 from tunesweep.config import RunConfig
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[2]

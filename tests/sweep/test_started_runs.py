@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from command_line import CommandLine
+from tunesweep.point import run
 from tunesweep.record import RunRecord
-from tunesweep.run import run
 
 COMMON = (
     "dataset=digits, dataset.limit.train=300, dataset.limit.test=100, dataset.limit.select=50, "

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 import samples
 from tunesweep.data.module import DataModule
 from tunesweep.errors import BadConfig
-from tunesweep.run import run
+from tunesweep.point import run
 from tunesweep.tasks.task import Scored
 from tunesweep.tasks.written import Instruction, WrittenClasses, class_words, read_class
 from workplace import at_work, tiny

@@ -154,9 +154,7 @@ def _launch_stage(
 
 def _compose(loader: ConfigLoader, config: DictConfig, words: Words) -> DictConfig:
     cfg = loader.load_sweep_config(config, list(words))
-    chosen = cfg.hydra.runtime.choices["method"]
-    if cfg.method.get("name") != chosen:  # a copied YAML would share its row's label with the original
-        raise BadConfig(f"method/{chosen}.yaml says name: {cfg.method.get('name')}; write name: {chosen}")
+    door.check_method_name(cfg)
     if cfg.search != config.search:
         raise BadConfig(f"search={cfg.search.name} cannot be swept: one command is one search or none")
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)

@@ -37,10 +37,14 @@ def _method(name: str, paths: dict[str, Path]) -> MethodConfig:
 def _composed(name: str, paths: dict[str, Path]) -> dict[str, Any]:
     """Return a YAML over those that its `defaults` name, as Hydra puts them together; nothing is resolved."""
     from omegaconf import OmegaConf
+    from yaml import YAMLError
 
     if name not in paths:
         raise BadConfig(f"method={name} is named by another's defaults and does not exist: correct them")
-    own: Any = OmegaConf.to_container(OmegaConf.load(paths[name]), resolve=False)
+    try:
+        own: Any = OmegaConf.to_container(OmegaConf.load(paths[name]), resolve=False)
+    except YAMLError as error:
+        raise BadConfig(f"{paths[name]} is no YAML ({' '.join(str(error).split())}): correct it") from None
     parts = [other for other in own.pop("defaults", []) if other != "_self_"]
     merged = OmegaConf.merge(*(_composed(str(other), paths) for other in parts), own)
     return dict(OmegaConf.to_container(merged, resolve=False))  # type: ignore[arg-type]

@@ -28,9 +28,10 @@ def compare(
 ) -> None:
     """Say whether two trained models differ: each metric with its interval, and where they disagree."""
     from tunesweep.report.compare import as_dict
+    from tunesweep.serving.pair import compared
 
     with one_sentence():
-        found = _compared(Store(store), first, second)
+        found = compared(Store(store), first, second)
     if as_json:
         typer.echo(json.dumps(as_dict(found), indent=1))
         return
@@ -42,20 +43,6 @@ def compare(
     console.print(_table(found))
     for sentence in sentences(found):
         console.print(sentence, markup=False, soft_wrap=True)
-
-
-def _compared(store: Store, first: str, second: str) -> Comparison:
-    from tunesweep.errors import BadConfig
-    from tunesweep.report.compare import check_comparable, compare
-    from tunesweep.report.rows import Row
-    from tunesweep.report.scores import all_columns
-    from tunesweep.serving.loading import finished
-
-    if first == second:
-        raise BadConfig(f"{first} is one run: give two")
-    one, other = (Row.from_record(finished(store, run_id)) for run_id in (first, second))
-    check_comparable(one, other)
-    return compare(one, other, all_columns(store, one), all_columns(store, other))
 
 
 def _table(found: Comparison) -> Table:

@@ -45,7 +45,7 @@ def _train(job: Job) -> None:
     config = door.of_record(record, _runtime(record, job))
     check_inputs(config, record)
     _lend_sources(config, store, beside)
-    from tunesweep.run import run
+    from tunesweep.point import run
 
     run(config)
 

@@ -11,8 +11,8 @@ import wandb
 from offline_runs import Mirrored, mirrored
 
 from tunesweep.config import RunConfig
+from tunesweep.point import run
 from tunesweep.report.tracking import mirror_run, mirror_sweep
-from tunesweep.run import run
 from tunesweep.store import Store
 from workplace import DIGITS
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import samples
-from tunesweep import identity, run
+from tunesweep import identity, point
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadData
 from tunesweep.record import RunRecord, draft
@@ -33,7 +33,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         store.put(record)
         return record
 
-    monkeypatch.setattr(run, "attempt", attempt)
+    monkeypatch.setattr(point, "attempt", attempt)
     return found
 
 
@@ -60,7 +60,7 @@ def test_what_the_store_holds_is_not_done_again(
     config = make_config(*WORDS, *words)
     identity.identify(config)
     Store(config.runtime.store).put(finished(config, status))
-    record = run.run(config)
+    record = point.run(config)
     assert attempts == ([config.runtime.point.run_id] if runs else [])
     assert record.status == ("succeeded" if runs else status)
 
@@ -71,7 +71,7 @@ def test_a_record_that_appears_while_waiting_for_the_claim_is_taken(
     config = make_config(*WORDS)
     identity.identify(config)
     store, results = Store(config.runtime.store), list[RunRecord]()
-    waiting = threading.Thread(target=lambda: results.append(run.run(config)))
+    waiting = threading.Thread(target=lambda: results.append(point.run(config)))
     with store.claim(config.runtime.point.run_id):  # as another process would hold it
         waiting.start()
         waiting.join(timeout=0.2)
@@ -96,7 +96,7 @@ def test_data_that_change_after_planning_are_refused(make_config: Make, tmp_path
 @pytest.mark.parametrize("model", ["random_llama", "random_t5"])
 def test_an_instruction_is_learned_and_scored(make_config: Make, tmp_path: Path, model: str) -> None:
     words = (*tiny(model), *samples.sums(tmp_path), "train.lr=0.02", "train.epochs=4", "train.batch_size=8")
-    record = run.run(make_config(*words, "method=full"))
+    record = point.run(make_config(*words, "method=full"))
     assert record.status == "succeeded", record.failure
     test, before = record.metrics["test"], record.metrics["before"]
     assert test["perplexity"] < before["perplexity"] / 10
@@ -112,7 +112,7 @@ def test_an_instruction_is_learned_and_scored(make_config: Make, tmp_path: Path,
 
 def test_a_running_text_is_learned_and_scored(make_config: Make, tmp_path: Path) -> None:
     words = (*tiny("random_llama"), *samples.counting(tmp_path), "train.lr=0.02", "train.epochs=4")
-    record = run.run(make_config(*words, "method=lora", "lora.r=2", "train.batch_size=4"))
+    record = point.run(make_config(*words, "method=lora", "lora.r=2", "train.batch_size=4"))
     assert record.status == "succeeded", record.failure
     test = record.metrics["test"]
     assert test["perplexity"] < record.metrics["before"]["perplexity"]
