@@ -180,11 +180,13 @@ def test_a_group_of_heads_learns_from_features(make_config: Make, words: tuple[s
 def test_vectors_that_would_fill_memory_are_not_computed(
     make_config: Make, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "LIMIT", (36 + 6) * 32 * 4 - 1)  # examples, width, bytes of a number
-    record = run(make_config(*words))
+    assert "features_seconds" in run(make_config(*words)).cost
+    (known,) = frozen._known.values()
+    size = sum(vectors.numel() * 4 for vectors in known.vectors.values())
+    monkeypatch.setattr(frozen, "LIMIT", size)
+    assert "features_seconds" in run(make_config(*words, "seeds.init=5")).cost
+    assert len(frozen._known) == 1  # those before had to go
+    monkeypatch.setattr(frozen, "LIMIT", size - 1)
+    record = run(make_config(*words, "seeds.init=6"))
     assert record.failure is None
     assert "features_seconds" not in record.cost
-    monkeypatch.setattr(frozen, "LIMIT", (36 + 6) * 32 * 4)
-    for seed in (5, 6):
-        assert run(make_config(*words, f"seeds.init={seed}")).failure is None
-    assert len(frozen._known) == 1

@@ -58,8 +58,9 @@ def test_what_is_taken_over_twice_stands_there_once(maker: ModuleType, tmp_path:
     assert [found["measured"][:10] for found in maker.history("step")] == ["2026-01-01", "2026-01-02"]
 
 
-def test_the_page_is_what_the_committed_results_say() -> None:
-    maker = [sys.executable, "docs/make_performance.py", "--check"]
+@pytest.mark.parametrize("page", ["performance", "configuration"])
+def test_a_page_is_what_the_committed_results_or_the_schema_say(page: str) -> None:
+    maker = [sys.executable, f"docs/make_{page}.py", "--check"]
     done = subprocess.run(maker, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

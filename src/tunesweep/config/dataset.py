@@ -18,9 +18,9 @@ SPLITS = ("train", "select", "test")
 class Limit:
     """How many rows of each split are used: drawn stratified, or the first of a running text; null: all."""
 
-    train: int | None = None
-    select: int | None = None
-    test: int | None = None
+    train: int | None = None  # rows to learn from
+    select: int | None = None  # rows to choose on
+    test: int | None = None  # rows to report
 
     def __post_init__(self) -> None:
         positive("dataset.limit", train=self.train, select=self.select, test=self.test)
@@ -30,12 +30,12 @@ class Limit:
 class DatasetConfig:
     """Where examples come from, and which columns they are."""
 
-    name: str = MISSING
+    name: str = MISSING  # as its file
     task: str = "classification"  # classification, language_modeling, instruction
     modality: str = "text"  # text, image
     train: str | None = None  # file, `package:NAME/FILE`, `hub:ID#SPLIT`, `sklearn:digits`
-    select: str | None = None
-    test: str | None = None
+    select: str | None = None  # as train; cut from train where it is null
+    test: str | None = None  # as train; cut from train where it is null
     folder: str | None = None  # of IDX files, by their published names; replaces train and test
     path: str | None = (
         None  # folder of local copies, under the names in `files`; replaces train, select, test
@@ -47,25 +47,25 @@ class DatasetConfig:
     revision: str | None = None  # of a hub id
     format: str = "auto"  # csv, tsv, jsonl, json, parquet, lines, text, idx; auto: by the file's name
     text: str = "text"  # column name, or number where there is no header
-    text_pair: str | None = None
+    text_pair: str | None = None  # column of the second text
     responses: list[str] | None = None  # columns of two answers to `text`, of which one is preferred
     swap: list[str] | None = None  # two classes that change places when the responses do
     augment_swaps: bool = False  # learn each pair in both orders
     turns: bool = False  # each text is a JSON list, of the turns of a conversation
     answer: str = "answer"  # instruction: the column of what is to be written
-    image: str = "image"
-    label: str = "label"
+    image: str = "image"  # column of the image
+    label: str = "label"  # column of the class
     one_hot: dict[str, str] = field(default_factory=dict)  # column that is 1 -> class; replaces label
     group: str | None = None  # rows of one group never stand on both sides of a split
     labels: list[str] | None = None  # order of the classes; null: sorted names
     label_names: dict[str, str] = field(default_factory=dict)  # value in the file -> class; "": left out
     split_column: str | None = None  # of one file that holds several splits, ...
     split_names: dict[str, str] = field(default_factory=dict)  # ... by the value there -> split; "": left out
-    header: bool = True
-    delimiter: str | None = None
+    header: bool = True  # whether the first line names the columns
+    delimiter: str | None = None  # between columns; null: by the format
     quoting: bool | None = None  # null: csv is quoted, tsv is not
     pattern: str | None = None  # regex with named groups, for format=lines
-    charset: str = "utf-8"
+    charset: str = "utf-8"  # of text files
     test_fraction: float = 0.2  # cut from train where no test split is given
     select_fraction: float = 0.1  # cut from train where no select split is given
     train_classes: list[str] | None = None  # learn from rows of these classes alone; choose and score on all

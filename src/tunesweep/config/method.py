@@ -15,10 +15,10 @@ from tunesweep.errors import BadConfig, require
 class Budget:
     """Default rate, epochs and warm-up, and where the numbers come from."""
 
-    lr: float = MISSING
-    epochs: int = MISSING
-    warmup: float = MISSING
-    source: str = MISSING
+    lr: float = MISSING  # learning rate
+    epochs: int = MISSING  # passes over the train split
+    warmup: float = MISSING  # share of all steps
+    source: str = MISSING  # where the numbers come from
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Shots:
     """Solved examples in the prompt, taken from the train split."""
 
     k: int = 0  # in all, as evenly over the classes as can be; or of each class
-    per_class: bool = False
+    per_class: bool = False  # k of each class
     by: str = "seed"  # seed: the same for all inputs; similarity: those most like each input (TF-IDF)
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Shots:
 class MethodConfig:
     """How much of a model is trained, and how."""
 
-    name: str = MISSING
+    name: str = MISSING  # as its file
     trained: bool = True  # false: the model is prompted as it is
     trains: str | None = None  # regex of parameter names; the head is always trained
     quantisation: str | None = None  # nf4
@@ -65,12 +65,12 @@ class MethodConfig:
 class LoraConfig:
     """Rank and scale, for the methods whose YAML refers to `${lora...}`."""
 
-    r: int = 8
-    alpha: int = II("double:${lora.r}")
-    dropout: float = 0.0
+    r: int = 8  # rank
+    alpha: int = II("double:${lora.r}")  # the update is scaled by alpha / r
+    dropout: float = 0.0  # of what goes into the update
     rslora: bool = False  # rank-stabilised: scaled by alpha / sqrt(r) (arXiv:2312.03732)
-    targets: str = "query_value"
-    target_modules: list[str] = II("model.target_modules.${lora.targets}")
+    targets: str = "query_value"  # which layers: a name of `model.target_modules`
+    target_modules: list[str] = II("model.target_modules.${lora.targets}")  # the layers themselves
 
     def __post_init__(self) -> None:
         positive("lora", r=self.r, alpha=self.alpha)

@@ -18,8 +18,8 @@ RANDOM = "random"  # as `model.source`: weights are drawn, not read
 class ModelConfig:
     """A backbone, and where its weights come from."""
 
-    name: str = MISSING
-    family: str = MISSING
+    name: str = MISSING  # as its file
+    family: str = MISSING  # encoder, decoder, encoder_decoder, vision
     source: str = MISSING  # hub id, local folder, `package:NAME/FOLDER`, `builtin:ARCHITECTURE` or `random`
     revision: str | None = None  # of a hub id
     file: str | None = None  # a GGUF file in the source, converted once
@@ -28,7 +28,9 @@ class ModelConfig:
     init_from: str | None = None  # a run, or the label of a block of the same experiment, to start from
     dtype: str = "float32"  # what a frozen base is held in under bf16 training
     head: list[str] = field(default_factory=lambda: ["classifier"])  # modules that no checkpoint carries
-    target_modules: dict[str, list[str]] = field(default_factory=dict)
+    target_modules: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # names of the layers that `lora.targets` chooses from
     width: int | None = None  # narrowest layer an adapter may sit on; used where no config.json is at hand
     max_length: int | None = None  # longest input in tokens; null: no limit known
     pad: str | None = None  # PAD token; null picks one that is not the end-of-text token
@@ -36,7 +38,7 @@ class ModelConfig:
     past_key_values: bool = True  # whether its attention takes keys and values beforehand, as of a prefix
     pooling: str = "cls"  # what `readout.pooling=auto` means
     hidden: list[int] = field(default_factory=list)  # layer widths of a built-in reference model
-    trust_remote_code: bool = False
+    trust_remote_code: bool = False  # run code that comes with the weights
     budget: Budget | None = None  # of a model that begins at random: stands in for the method's own
 
     @property

@@ -20,9 +20,9 @@ from tunesweep.errors import BadConfig
 class Seeds:
     """Where chance enters: new weights, order of the data, choice of the splits."""
 
-    init: int = II("seed")
-    data: int = II("seed")
-    split: int = 0
+    init: int = II("seed")  # new weights, adapter, dropout
+    data: int = II("seed")  # order of the data, choice of solved examples
+    split: int = 0  # which rows stand in which split
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():
@@ -41,11 +41,11 @@ class RunConfig:
     method: MethodConfig = MISSING
     lora: LoraConfig = MISSING
     dataset: DatasetConfig = MISSING
-    encoding: dict[str, Any] = field(default_factory=dict)
+    encoding: dict[str, Any] = field(default_factory=dict)  # the group `encoding`: each kind has its own keys
     readout: ReadoutConfig = MISSING
     train: TrainConfig = field(default_factory=TrainConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
-    seed: int = 0
+    seed: int = 0  # what `seeds.init` and `seeds.data` follow
     seeds: Seeds = field(default_factory=Seeds)
 
     @property
@@ -81,9 +81,9 @@ class AppConfig(RunConfig):
     """The whole command: a point and, for experiments, the blocks it is swept over."""
 
     plan: Any = False  # true: show what would be done, and stop there; json: for programs
-    scale: str = "full"
-    scales: dict[str, Any] = field(default_factory=dict)
-    blocks: list[Any] = field(default_factory=list)
+    scale: str = "full"  # of an experiment: full, small
+    scales: dict[str, Any] = field(default_factory=dict)  # of an experiment: its blocks by scale
+    blocks: list[Any] = field(default_factory=list)  # of an experiment: words of each block of points
     report: ReportConfig = field(default_factory=ReportConfig)
     search: dict[str, Any] = field(
         default_factory=dict

@@ -17,7 +17,7 @@ PROMPTED = ("label_words", "generate")  # readouts of the language-model head, w
 class ReadoutConfig:
     """How an answer is read off the model."""
 
-    name: str = MISSING
+    name: str = MISSING  # as its file
     pooling: str = "auto"  # linear: cls, last, mean; auto: the model's own
     words: dict[str, Any] = field(default_factory=dict)  # class -> its word, or a list of them; else its name
     prompt: str = "{text}\nAnswer:"  # what the model reads; {text}, and {text_pair}, stand for the example

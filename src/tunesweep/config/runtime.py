@@ -18,8 +18,8 @@ class WandbConfig:
     """Where a run is mirrored to."""
 
     mode: str = "offline"  # offline, online, disabled
-    project: str = "tunesweep"
-    entity: str | None = None
+    project: str = "tunesweep"  # of W&B
+    entity: str | None = None  # of W&B: user or team
 
     def __post_init__(self) -> None:
         require(self.mode, ("offline", "online", "disabled"), "runtime.wandb.mode")
@@ -49,26 +49,26 @@ class Point:
 class RuntimeConfig:
     """Where and how a point is carried out: never part of its identity."""
 
-    store: str = "multirun"
-    cache: str = MISSING
+    store: str = "multirun"  # folder of records, predictions and adapters
+    cache: str = MISSING  # folder of converted weights and token ids
     device: str = "auto"  # auto, cpu, cuda
     workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
-    threads: int | None = None
+    threads: int | None = None  # of each worker; null: the cores divided by the workers
     fuse: str = "never"  # points trained in one pass: auto, never, or how many at most
     probe_steps: int = 3  # of each fused run alone, to measure what it costs; 0: its costs are dashes
     stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
     strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
     devices: int = 1  # processes that train a point together, each with a GPU of its own or a part of the CPU
     micro_batch: int | None = None  # examples per forward; null: the whole batch
-    eval_batch_size: int = 64
-    gradient_checkpointing: bool = False
+    eval_batch_size: int = 64  # examples per forward in scoring
+    gradient_checkpointing: bool = False  # compute layers twice, and keep less in memory
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
-    force: bool = False
+    force: bool = False  # run again what is finished
     checkpoint_minutes: float = 5  # a run that is killed loses no more; 0: after every step
     timeout_minutes: float | None = None  # of one attempt; the same command goes on from its checkpoint
     extends: str | None = None  # id of a sweep whose members belong to this one, too (tunesweep extend)
-    progress: bool = True
+    progress: bool = True  # lines and bars while a run goes on
     wandb: WandbConfig = field(default_factory=WandbConfig)
     point: Point = field(default_factory=Point)
 

@@ -13,13 +13,13 @@ from tunesweep.errors import BadConfig, require
 class TrainConfig:
     """Budget and optimiser; null takes the method's own."""
 
-    lr: float | None = None
-    epochs: int | None = None
+    lr: float | None = None  # learning rate
+    epochs: int | None = None  # passes over the train split
     warmup: float | None = None  # share of all steps
     optimizer: str = "adamw"  # adamw, adamw_8bit, paged_adamw_8bit (bitsandbytes)
     schedule: str = "linear"  # linear, cosine, constant
     batch_size: int = 32  # examples per optimiser step
-    weight_decay: float = 0.01
+    weight_decay: float = 0.01  # of matrices; biases and norms have none
     clip: float | None = 1.0  # largest gradient norm
     dropout: float | None = 0.0  # of the backbone; null leaves the model's own
     class_weights: str | None = None  # balanced
