@@ -8,7 +8,7 @@ WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-peers bench-gpu bench-memory docs clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-peers bench-gpu bench-memory docs release-check clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -94,6 +94,11 @@ bench-memory: setup ## measure peak memory against predictions, and write docs/m
 docs: setup ## build the documentation as a site, offline, into site/
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# In a folder of its own, so that nothing of the clone is found by accident.
+release-check: setup ## build wheel and sdist, install them into an empty environment, and run a sweep there
+	rm -rf dist && $(BIN)/python -m build --outdir dist .
+	tests/release.sh dist $(PYTHON)
 
 clean: ## remove caches and build folders; records, weights and .venv stay
 	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
