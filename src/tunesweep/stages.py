@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from pytorch_lightning import seed_everything
 
-from tunesweep import fresh, frozen, headroom, identity, integrity, predictions, training
+from tunesweep import features, fresh, headroom, identity, integrity, predictions, training
 from tunesweep.attempt import failure_class
 from tunesweep.checkpoint import NOTES, Notes, Place, Unusable
 from tunesweep.clock import Clock, timed
@@ -172,21 +172,21 @@ def train(work: Workplace) -> None:
         return
     work.reached_training = True
     with work.clock.part("features"):
-        features = frozen.learn_from_features(work)
+        known = features.learn_from_features(work)
     learn = training.learn if work.config.runtime.strategy == "single" else group.learn
     notes = learn(work)
     seconds, epochs = notes.watch["seconds"], notes.watch["epochs"]
     work.clock.add("steps", seconds)
     work.clock.add("select", notes.watch["scoring"])
     note_training(work.record, notes.history, notes.best["epoch"])
-    seconds += features.seconds["train"] if features else 0.0
+    seconds += known.seconds["train"] if known else 0.0
     work.record.cost |= notes.memory | {
         "minutes_per_epoch": seconds / 60 / epochs,
         "tokens_per_s": sum(work.data.lengths("train")) * epochs / seconds,
         "epochs": epochs,
     }
-    if features is not None:
-        frozen.charge(work.record.cost, features)
+    if known is not None:
+        features.charge(work.record.cost, known)
 
 
 def note_training(record: RunRecord, history: list[dict[str, Any]], best: int) -> None:

@@ -59,8 +59,15 @@ def assert_equal(fused: pairs.Side, alone: pairs.Side, runs: tuple[str, ...]) ->
         assert one.parameters == other.parameters
 
 
-@pytest.mark.parametrize("kind", DIFFERENT)
-@pytest.mark.parametrize("readout", ["head", "linear"])
+@pytest.mark.parametrize(
+    ("readout", "kind"),
+    [
+        *(("head", kind) for kind in DIFFERENT),
+        ("linear", "mixed"),
+        pytest.param("linear", "lora", marks=pytest.mark.slow),
+        pytest.param("linear", "bitfit", marks=pytest.mark.slow),
+    ],
+)
 def test_losses_predictions_and_weights_are_those_of_separate_runs(
     make_config: Make, tmp_path: Path, kind: str, readout: str
 ) -> None:
@@ -71,7 +78,10 @@ def test_losses_predictions_and_weights_are_those_of_separate_runs(
     assert_equal(fused, alone, runs)
 
 
-@pytest.mark.parametrize("words", [samples.answers, samples.counting, samples.sums])
+@pytest.mark.parametrize(
+    "words",
+    [samples.answers, *(pytest.param(w, marks=pytest.mark.slow) for w in (samples.counting, samples.sums))],
+)
 def test_so_are_those_of_a_decoder_that_writes(make_config: Make, tmp_path: Path, words: Any) -> None:
     runs = ("method=lora lora.r=1 seeds.data=1", "method=lora lora.r=4 train.lr=3e-2", "method=ia3")
     shared = (*tiny("random_llama"), *words(tmp_path), *BUDGET, "runtime.micro_batch=3")
@@ -84,6 +94,7 @@ def test_so_are_those_of_a_decoder_that_writes(make_config: Make, tmp_path: Path
         assert one.main_metric == pytest.approx(other.main_metric, rel=NEAR)
 
 
+@pytest.mark.slow
 def test_heads_of_several_seeds_are_each_seeds_own(make_config: Make, tmp_path: Path) -> None:
     runs = (
         "method=lora seed=0 lora.dropout=0.1",

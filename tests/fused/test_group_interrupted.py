@@ -64,7 +64,11 @@ def outcome(side: pairs.Side) -> list[Any]:
 
 @pytest.mark.parametrize(
     "place",
-    [("training_step", 8, 7), ("validation_step", 2, 10), ("training_step", 13, 12)],
+    [
+        ("training_step", 8, 7),
+        ("validation_step", 2, 10),
+        pytest.param(("training_step", 13, 12), marks=pytest.mark.slow),
+    ],
     ids=["in the second epoch", "while the second epoch is scored", "in the third epoch"],
 )
 def test_a_killed_group_goes_on_and_leaves_the_same_records(

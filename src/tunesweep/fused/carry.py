@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
-from tunesweep import brake, frozen, stages
+from tunesweep import brake, features, stages
 from tunesweep.attempt import attempt, failure_of
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import WORKER, RunConfig
@@ -149,7 +149,7 @@ def _minutes(began: float) -> float:
 def _learn_from_features(works: Sequence[GroupPlace]) -> None:
     """Read every example once for all of them; a probed epoch costs what it would if each read them once."""
     for work in works:
-        if frozen.learn_from_features(work) and "probed" in work.record.cost:
+        if features.learn_from_features(work) and "probed" in work.record.cost:
             epochs = int(work.config.train.epochs or 1)
             work.record.cost["minutes_per_epoch"] /= epochs
             work.record.cost["tokens_per_s"] *= epochs

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tunesweep.data.batches import Batch
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-FEATURES = "features"  # of a batch whose way through the backbone was computed before, see `frozen.py`
+FEATURES = "features"  # of a batch whose way through the backbone was computed before, see `features.py`
 
 
 class Readout(nn.Module):

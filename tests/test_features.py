@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 import samples
-from tunesweep import frozen, identity, stages
+from tunesweep import features, identity, stages
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
 from tunesweep.fused import carry
 from tunesweep.fused.groups import divide
 from tunesweep.point import run
 from tunesweep.record import RunRecord
-from workplace import tiny
+from workplace import attached, tiny
 
 Make = Callable[..., RunConfig]
 HEAD = ("method=head_only", "train.epochs=3", "train.batch_size=8", "train.lr=1e-2", "train.precision=fp32")
@@ -28,9 +28,9 @@ LIMITS = ("dataset.limit.train=36", "dataset.limit.select=6", "dataset.limit.tes
 
 @pytest.fixture(autouse=True)
 def _nothing_known() -> Iterator[None]:
-    frozen._known.clear()
+    features._known.clear()
     yield
-    frozen._known.clear()
+    features._known.clear()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def words(tmp_path: Path) -> tuple[str, ...]:
 
 def through_the_backbone(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> RunRecord:
     with monkeypatch.context() as patch:
-        patch.setattr(frozen, "learns_from_features", lambda config: False)
+        patch.setattr(features, "learns_from_features", lambda config: False)
         return run(config)
 
 
@@ -75,13 +75,13 @@ def test_the_backbone_reads_each_example_once_for_all_points(
     make_config: Make, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    genuine = frozen._computed
+    genuine = features._computed
 
     def noted(work: stages.Workplace) -> Any:
         read.append(work.run_id)
         return genuine(work)
 
-    monkeypatch.setattr(frozen, "_computed", noted)
+    monkeypatch.setattr(features, "_computed", noted)
     points = [make_config(*words, *line.split()) for line in ("seed=0", "seeds.data=1", "train.lr=1e-1")]
     records = [run(point) for point in points]
     assert [record.failure for record in records] == [None] * 3
@@ -96,7 +96,7 @@ def test_the_same_run_is_the_same_to_the_bit_after_another_one(
 ) -> None:
     one = make_config(*words)
     first = saved(one, run(one))
-    frozen._known.clear()
+    features._known.clear()
     run(make_config(*words, "seed=3"))
     again = make_config(*words, f"runtime.store={tmp_path / 'again'}")
     second = saved(again, run(again))
@@ -104,29 +104,25 @@ def test_the_same_run_is_the_same_to_the_bit_after_another_one(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "seeds.split=1",
-        "dataset.limit.train=20",
-        "encoding.max_length=4",
-        "train.precision=bf16",
-        "readout.pooling=cls",
-        "train.batch_size=4",
-    ],
-)
-def test_other_data_weights_or_arithmetic_are_read_anew(
-    make_config: Make, words: tuple[str, ...], change: str
-) -> None:
-    assert run(make_config(*words)).failure is None
-    assert run(make_config(*words, change)).failure is None
-    assert len(frozen._known) == 2
+def key(config: RunConfig) -> str:
+    with attached(config) as work:
+        return features._key(work)
 
 
-def test_so_is_another_backbone(make_config: Make, words: tuple[str, ...]) -> None:
-    for seed in range(frozen.KEPT + 2):  # which draws a random model
-        assert run(make_config(*words, f"seeds.init={seed}")).failure is None
-    assert len(frozen._known) == frozen.KEPT
+def test_other_data_weights_or_arithmetic_are_read_anew(make_config: Make, words: tuple[str, ...]) -> None:
+    data = ("seeds.split=1", "dataset.limit.train=20", "encoding.max_length=4")
+    arithmetic = ("train.precision=bf16", "readout.pooling=cls", "train.batch_size=4", "seeds.init=5")
+    changes = ("seeds.split=0", *data, *arithmetic)
+    assert len({key(make_config(*words, change)) for change in changes}) == len(changes)
+    others = ("seeds.data=3", "train.lr=1e-3", "train.epochs=9", "train.schedule=constant")
+    assert {key(make_config(*words, other)) for other in others} == {key(make_config(*words))}
+
+
+def test_a_few_sets_of_vectors_are_kept(make_config: Make, words: tuple[str, ...]) -> None:
+    for seed in range(features.KEPT + 2):  # which draws a random model
+        with attached(make_config(*words, f"seeds.init={seed}")) as work:
+            assert features.learn_from_features(work) is not None
+    assert len(features._known) == features.KEPT
 
 
 @pytest.mark.parametrize(
@@ -169,7 +165,7 @@ def test_a_group_of_heads_learns_from_features(make_config: Make, words: tuple[s
     together = [run(config) for config in group]
     assert not carry.dissolved
     assert [record.runtime["executor"] for record in together] == ["fused(2)"] * 2
-    assert len(frozen._known) == 1
+    assert len(features._known) == 1
     for line, record in zip(lines, together, strict=True):
         store = f"runtime.store={Path(group[0].runtime.store).parent / 'alone'}"
         alone = run(make_config(*words, *line.split(), store))
@@ -181,12 +177,12 @@ def test_vectors_that_would_fill_memory_are_not_computed(
     make_config: Make, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "features_seconds" in run(make_config(*words)).cost
-    (known,) = frozen._known.values()
+    (known,) = features._known.values()
     size = sum(vectors.numel() * 4 for vectors in known.vectors.values())
-    monkeypatch.setattr(frozen, "LIMIT", size)
+    monkeypatch.setattr(features, "LIMIT", size)
     assert "features_seconds" in run(make_config(*words, "seeds.init=5")).cost
-    assert len(frozen._known) == 1  # those before had to go
-    monkeypatch.setattr(frozen, "LIMIT", size - 1)
+    assert len(features._known) == 1  # those before had to go
+    monkeypatch.setattr(features, "LIMIT", size - 1)
     record = run(make_config(*words, "seeds.init=6"))
     assert record.failure is None
     assert "features_seconds" not in record.cost
