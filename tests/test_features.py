@@ -49,7 +49,9 @@ def saved(config: RunConfig, record: RunRecord) -> dict[str, torch.Tensor]:
     return {name: tensor for path in folder.glob("*.safetensors") for name, tensor in load_file(path).items()}
 
 
-@pytest.mark.parametrize("kind", [("readout=linear",), ("readout=head", "model=minilm"), T5])
+@pytest.mark.parametrize(
+    "kind", [("readout=linear",), ("readout=head", "model=minilm"), pytest.param(T5, marks=pytest.mark.slow)]
+)
 def test_losses_and_weights_are_those_of_steps_through_the_backbone(
     make_config: Make,
     tmp_path: Path,

@@ -66,7 +66,7 @@ def outcome(side: pairs.Side) -> list[Any]:
     "place",
     [
         ("training_step", 8, 7),
-        ("validation_step", 2, 10),
+        pytest.param(("validation_step", 2, 10), marks=pytest.mark.slow),
         pytest.param(("training_step", 13, 12), marks=pytest.mark.slow),
     ],
     ids=["in the second epoch", "while the second epoch is scored", "in the third epoch"],
@@ -92,6 +92,7 @@ def test_a_killed_group_goes_on_and_leaves_the_same_records(
     assert not list((tmp_path / "killed" / "work").glob("*/*"))
 
 
+@pytest.mark.slow
 def test_without_one_of_the_checkpoints_all_begin_anew(
     make_config: Make, tmp_path: Path, shared: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
