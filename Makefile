@@ -34,7 +34,7 @@ report: setup ## print and write the table of the last sweep: make report ARGS="
 	$(BIN)/tunesweep report $(ARGS)
 
 test: setup lint ## check style and types, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not gpu and not network and not cluster and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not network and not cluster and not browser" $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
