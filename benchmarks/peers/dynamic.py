@@ -14,28 +14,17 @@ import json
 import tempfile
 from typing import Any
 
-import numpy as np
 import torch
-from bitsandbytes.nn import Linear4bit
+from by_hand import accuracy, adapted
 from datasets import DatasetDict, load_dataset
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
-    BitsAndBytesConfig,
     DataCollatorWithPadding,
     Trainer,
     TrainingArguments,
     set_seed,
 )
 
-FOUR_BITS = BitsAndBytesConfig(
-    load_in_4bit=True,
-    bnb_4bit_quant_type="nf4",
-    bnb_4bit_use_double_quant=True,
-    bnb_4bit_compute_dtype=torch.bfloat16,
-    llm_int8_skip_modules=["classifier"],  # a new head in four bits cannot be trained
-)
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
@@ -53,7 +42,7 @@ def main() -> None:
         for point in given.points.split(","):
             method, rank = point.split(":")
             set_seed(0)
-            model = adapted(given.model, method, int(rank))
+            model = adapted(given.model, method, int(rank), attn_implementation="eager", **NO_DROPOUT)
             print(json.dumps(train(given, model, data, tokenizer, folder)), flush=True)
 
 
@@ -105,32 +94,6 @@ def train(
 
 def by_length(rows: Any) -> Any:
     return rows.sort("length")
-
-
-def adapted(folder: str, method: str, r: int) -> Any:
-    four = {"quantization_config": FOUR_BITS} if method == "qlora" else {}
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, num_labels=2, attn_implementation="eager", **NO_DROPOUT, **four
-    )
-    if four:
-        for (
-            layer
-        ) in model.modules():  # else scoring before training repacks it on some CPUs, and nothing learns
-            if isinstance(layer, Linear4bit):
-                layer.support_avx512bf16_for_cpu = False
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    lora = LoraConfig(
-        task_type="SEQ_CLS",
-        r=r,
-        lora_alpha=2 * r,
-        lora_dropout=0.0,
-        target_modules=["query", "value"],
-    )
-    return get_peft_model(model, lora)
-
-
-def accuracy(scored: Any) -> dict[str, float]:
-    return {"accuracy": float((np.argmax(scored.predictions, axis=-1) == scored.label_ids).mean())}
 
 
 if __name__ == "__main__":

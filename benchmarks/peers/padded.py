@@ -15,25 +15,13 @@ import json
 import tempfile
 from typing import Any
 
-import numpy as np
 import torch
-from bitsandbytes.nn import Linear4bit
+from by_hand import accuracy, adapted
 from datasets import load_dataset
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
-    BitsAndBytesConfig,
     Trainer,
     TrainingArguments,
-)
-
-FOUR_BITS = BitsAndBytesConfig(
-    load_in_4bit=True,
-    bnb_4bit_quant_type="nf4",
-    bnb_4bit_use_double_quant=True,
-    bnb_4bit_compute_dtype=torch.bfloat16,
-    llm_int8_skip_modules=["classifier"],  # a new head in four bits cannot be trained
 )
 
 
@@ -77,7 +65,7 @@ def train(given: argparse.Namespace) -> dict[str, float]:
             seed=given.seed,
         )
         trainer = Trainer(
-            model=adapted(given),
+            model=adapted(given.model, given.method, given.r),
             args=arguments,
             train_dataset=data["train"],
             eval_dataset=data["select"],
@@ -85,26 +73,6 @@ def train(given: argparse.Namespace) -> dict[str, float]:
         )
         took = trainer.train().metrics["train_runtime"]
         return {"accuracy": trainer.predict(data["test"]).metrics["test_accuracy"], "seconds_training": took}
-
-
-def adapted(given: argparse.Namespace) -> Any:
-    four = {"quantization_config": FOUR_BITS} if given.method == "qlora" else {}
-    model = AutoModelForSequenceClassification.from_pretrained(given.model, num_labels=2, **four)
-    if four:
-        for (
-            layer
-        ) in model.modules():  # else scoring before training repacks it on some CPUs, and nothing learns
-            if isinstance(layer, Linear4bit):
-                layer.support_avx512bf16_for_cpu = False
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    lora = LoraConfig(
-        task_type="SEQ_CLS", r=given.r, lora_alpha=2 * given.r, target_modules=["query", "value"]
-    )
-    return get_peft_model(model, lora)
-
-
-def accuracy(scored: Any) -> dict[str, float]:
-    return {"accuracy": float((np.argmax(scored.predictions, axis=-1) == scored.label_ids).mean())}
 
 
 if __name__ == "__main__":
