@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 CLUSTER ?= .venv-cluster
 ARGS ?=
 WORKERS ?= 2
+USUAL := not slow and not gpu and not network and not cluster and not browser
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser torture lint format bench bench-peers bench-gpu bench-memory docs release-check clean
+.PHONY: help setup demo train sweep report test test-slow test-launcher test-cluster test-browser coverage mutation torture lint format bench bench-peers bench-gpu bench-memory docs release-check clean
 
 help: ## print the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,7 +35,7 @@ report: setup ## print and write the table of the last sweep: make report ARGS="
 	$(BIN)/tunesweep report $(ARGS)
 
 test: setup lint ## check style and types, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not network and not cluster and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$(USUAL)" $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/pytest -m "slow" $(ARGS)
@@ -59,6 +60,16 @@ test-browser: setup ## open a report of 200 runs in Chromium: speed, sorting, fi
 	  || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium chromium-driver >/dev/null; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/browser.txt
 	$(BIN)/pytest -m browser tests/report/html/test_browser.py $(ARGS)
+
+coverage: setup ## run the tests once more, and count the lines of src that they reach: 90 % or more
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= -m "$(USUAL)" $(ARGS)
+	$(BIN)/coverage report
+
+# Its own working copy lies in mutants/.
+mutation: setup ## break statistics, identity and encodings line by line, and write docs/mutation.md: what tests notice
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/mutation.txt
+	rm -rf mutants && OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(WORKERS)
+	$(BIN)/python docs/make_mutation.py --take mutants
 
 torture: setup ## kill a sweep again and again, and compare what is left with an undisturbed one
 	$(BIN)/python tests/torture/torture.py $(ARGS)
@@ -101,5 +112,5 @@ release-check: setup ## build wheel and sdist, install them into an empty enviro
 	tests/release.sh dist $(PYTHON)
 
 clean: ## remove caches and build folders; records, weights and .venv stay
-	rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site mutants .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Paste the table of a finished main sweep between the marks of README.md.
 
-make demo && python docs/make_readme.py
+make demo && python docs/make_readme.py --take multirun   # the last sweep, kept from now on
+python docs/make_readme.py [--check]                       # from what docs/results keeps
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+from kept import RESULTS, take
 from rich.console import Console
 
 from tunesweep.record import RunRecord
@@ -20,6 +22,7 @@ from tunesweep.store import Store
 
 README = Path(__file__).parents[1] / "README.md"
 MARKS = ("<!-- made by docs/make_readme.py: begin -->", "<!-- made by docs/make_readme.py: end -->")
+KEPT = RESULTS / "main_sweep"
 WIDTH = 100  # what a pipe gets, and what fits on the page
 RUNS = 6  # of the main sweep
 
@@ -27,20 +30,36 @@ RUNS = 6  # of the main sweep
 def main() -> None:
     """Rewrite the part of the README that lies between the marks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--store", type=Path, default=Path("multirun"))
-    parser.add_argument("--sweep", help="id of the sweep; the last one if absent")
+    parser.add_argument("--take", type=Path, help="a store whose last sweep is kept from now on")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and fail if it is not up to date"
+    )
     given = parser.parse_args()
+    if given.take:
+        store = Store(given.take)
+        sweep = store.last_sweep() or "none"
+        finished(store, sweep)
+        take(store, sweep, KEPT)
     text = README.read_text(encoding="utf-8")
-    README.write_text(replaced(text, output(Store(given.store), given.sweep)), encoding="utf-8")
+    new = replaced(text, output(Store(KEPT)))
+    if given.check and new != text:
+        sys.exit("README.md is not what the records of its sweep say: run docs/make_readme.py")
+    README.write_text(new, encoding="utf-8")
 
 
-def output(store: Store, sweep: str | None) -> str:
-    """Return the table as a terminal shows it, and a line on what it was made with."""
-    sweep = sweep or store.last_sweep()
-    records = [store.get(name) for name in (store.get_sweep(sweep or "none") or {"members": []})["members"]]
+def finished(store: Store, sweep: str) -> list[RunRecord]:
+    """Return the runs of the main sweep."""
+    records = [store.get(name) for name in (store.get_sweep(sweep) or {"members": []})["members"]]
     done = [record for record in records if record is not None and record.status == "succeeded"]
     if len(done) != RUNS or len(records) != RUNS:
         sys.exit(f"{store.root} has {len(done)} of {RUNS} runs of the main sweep: run make demo")
+    return done
+
+
+def output(store: Store) -> str:
+    """Return the table as a terminal shows it, and a line on what it was made with."""
+    sweep = store.last_sweep() or "none"
+    done = finished(store, sweep)
     page = io.StringIO()
     show(build(store, Scope(sweep)), Console(file=page, width=WIDTH))
     lines = (line.rstrip() for line in page.getvalue().strip("\n").split("\n"))

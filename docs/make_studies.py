@@ -1,9 +1,10 @@
-"""Write docs/studies/NAME.md from the records of a finished study.
+"""Write docs/studies/NAME.md from the records of a finished study, which docs/results/studies keeps.
 
-    python docs/make_studies.py nli_methods --store multirun
+    python docs/make_studies.py nli_methods --take multirun   # the last sweep of a store, kept from now on
+    python docs/make_studies.py [--check]                     # all pages, from what is kept
 
-Takes the last sweep of the store whose command named the experiment, with `--scale full` the last at its own
-scale, for a page called NAME_full.md; nothing is trained.
+The last sweep is meant whose command named the experiment, with `--scale full` the last at its own scale, for
+a page called NAME_full.md; nothing is trained.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kept import RESULTS, take, without_places
+
 from tunesweep.record import RunRecord
 from tunesweep.report.render import markdown_blocks
 from tunesweep.report.rows import Scope
@@ -22,6 +25,8 @@ from tunesweep.report.studies import per_class
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "studies"
+KEPT = RESULTS / "studies"
 PAGE = """# Study: `{name}`, scale {scale}
 
 {about}
@@ -41,25 +46,39 @@ Made by `python docs/make_studies.py {name}` from the records of sweep `{sweep}`
 
 
 def main() -> None:
-    """Write a page for each study that was named."""
+    """Take over the studies that were named, and write the page of each that is kept."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("studies", nargs="+")
-    parser.add_argument("--store", type=Path, default=Path("multirun"))
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "studies")
+    parser.add_argument("studies", nargs="*", help="names of experiments; all that are kept if absent")
+    parser.add_argument("--take", type=Path, help="a store whose last sweep of each is kept from now on")
     parser.add_argument("--scale", help="of this scale only; the page is then called NAME_SCALE.md")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, and fail if a page is not up to date"
+    )
     given = parser.parse_args()
-    for name in given.studies:
-        path = given.out / f"{'_'.join(filter(None, (name, given.scale)))}.md"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(name, Store(given.store), given.scale), encoding="utf-8")
+    titles = [f"{name}_{given.scale}" if given.scale else name for name in given.studies]
+    if given.take:
+        for name, title in zip(given.studies, titles, strict=True):
+            store = Store(given.take)
+            take(store, find(name, store, given.scale)[0], KEPT / title)
+    for title in titles or sorted(path.name for path in KEPT.iterdir()):
+        see_to(title, given.check)
+
+
+def see_to(title: str, check: bool) -> None:
+    """Write a page, or compare it with what its records say."""
+    path, text = PAGES / f"{title}.md", page(title.removesuffix("_full"), Store(KEPT / title))
+    if not check:
+        path.write_text(text, encoding="utf-8")
         print(f"written: {path}")
+    elif text != path.read_text(encoding="utf-8"):
+        sys.exit(f"{path} is not what its records say: run docs/make_studies.py {title}")
 
 
 def page(name: str, store: Store, wanted: str | None = None) -> str:
     """Return the page of a study, on request of one scale."""
     sweep, data = find(name, store, wanted)
     records = [record for record in map(store.get, data["members"]) if record is not None]
-    words = [word for word in data["command"] if not word.startswith(("runtime.", "dataset.path"))]
+    words = without_places(data["command"])
     return PAGE.format(
         name=name,
         scale=scale_of(words),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,12 @@ from tunesweep.commands import care, compare, dashboards, reproduce
 from tunesweep.commands.doctor import doctor
 from tunesweep.commands.new import new
 from tunesweep.commands.recommend import recommend
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, emit, one_sentence, tell
 from tunesweep.commands.watch import watch
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(pretty_exceptions_enable=False)
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]
@@ -80,35 +81,41 @@ def verify(
             metavar="RUN", help="Ids; with --rescore also exported folders. Last sweep if absent."
         ),
     ] = None,
+    *,
     everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
     rescore: Annotated[
         bool, typer.Option("--rescore", help="Load the weights, score the test split again, and compare.")
     ] = False,
     store: StoreOption = MULTIRUN,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Check that the files of finished runs are unchanged, or that they still give the recorded results."""
     from tunesweep.verify import verify
 
     with one_sentence():
         if rescore:
-            _rescore(Store(store), runs or [], everything, device)
+            _rescore(Store(store), runs or [], everything, device, as_json)
             return
         verdict = verify(Store(store), runs or (), everything)
+        if as_json:
+            emit(asdict(verdict))
         tell(verdict.problems)
-        typer.echo(f"ok: {verdict.files} files of {verdict.runs} finished runs are as they were written")
+        if not as_json:
+            typer.echo(f"ok: {verdict.files} files of {verdict.runs} finished runs are as they were written")
 
 
-def _rescore(store: Store, runs: list[str], everything: bool, device: str) -> None:
+def _rescore(store: Store, runs: list[str], everything: bool, device: str, as_json: bool) -> None:
     from tunesweep.serving.again import rescore_all
 
-    problems = []
+    said: dict[bool, list[str]] = {True: [], False: []}
     for sentence, is_problem in rescore_all(store, runs, everything, device):
-        if is_problem:
-            problems.append(sentence)
-        else:
+        said[is_problem].append(sentence)
+        if not is_problem and not as_json:
             typer.echo(sentence)
-    tell(problems)
+    if as_json:
+        emit({"holds": said[False], "problems": said[True]})
+    tell(said[True])
 
 
 @app.command()
@@ -122,12 +129,16 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
     store: StoreOption = MULTIRUN,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Write a run's adapter, or the whole model it makes in bf16, as Hugging Face has them, with a card."""
     from tunesweep.serving.export import export
 
     with one_sentence():
         done = export(Store(store), run, what=what, to=to, force=force, device=device)
+        if as_json:
+            emit(asdict(done))
+            return
         for kind, folder in done.folders.items():
             typer.echo(f"{kind}: {folder}")
         for note in [*done.notes, *done.sentences()]:
@@ -182,6 +193,7 @@ def folds(
     out: Annotated[Path | None, typer.Option(help="File for the joined predictions.")] = None,
     where: WhereOption = None,
     store: StoreOption = MULTIRUN,
+    as_json: JsonOption = False,
 ) -> None:
     """Join the predictions of a cross-validation, one row an example, and print their score."""
     from tunesweep.serving import submission
@@ -190,9 +202,11 @@ def folds(
     with one_sentence():
         submission.check_name(out)
         found = out_of_fold(Store(store), sweep, where or ())
-        if out is not None:
+        if out is not None and as_json:
+            submission.save(found.frame, out)
+        elif out is not None:
             _write(found.frame, out)
-        typer.echo(found.sentence())
+        emit(found.score()) if as_json else typer.echo(found.sentence())
 
 
 @app.command()
@@ -253,7 +267,7 @@ def plan(
         list[str] | None,
         typer.Argument(metavar="OVERRIDE", help="As for train.py: method=lora,full lora.r=4,8."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what a command of train.py would do: points, memory, minutes, bytes; nothing is carried out."""
     from tunesweep.commands.plan import plan

@@ -61,15 +61,16 @@ def test_a_document_of_a_running_text_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("name", "example", "words"),
     [
-        ("text", ("a", "b"), "encoding=text reads text, and an example has 2 texts.*encoding=pair"),
-        ("pair", "a", "reads text, text_pair, and an example has 1 texts.*dataset.text_pair=COLUMN"),
-        ("pair", ("a", "b", "c"), "has 3 texts"),
-        ("instruction", ("a", "b", "c"), "has 3 texts.*encoding=preference"),
-        ("preference", ("a", "b"), "reads prompt, response_a, response_b.*dataset.responses"),
+        ("text", ("a", "b"), "text reads text, and an example has 2 texts: use encoding=pair or preference"),
+        ("text", None, "text reads text, and an example has 0 texts: use"),
+        ("pair", "a", "pair reads text, text_pair, and an .* 1 texts: set dataset.text_pair=COLUMN"),
+        ("pair", ("a", "b", "c"), "pair reads text, .* has 3 texts"),
+        ("instruction", ("a", "b", "c"), "instruction reads text, .* 3 texts: use encoding=preference"),
+        ("preference", ("a", "b"), r"preference reads prompt, .* set dataset.responses=\[A,B\]"),
     ],
 )
 def test_an_example_of_another_shape_is_refused(name: str, example: Any, words: str) -> None:
-    with pytest.raises(BadData, match=words):
+    with pytest.raises(BadData, match=f"^encoding={words}"):
         made(name).encode(example)
 
 
@@ -81,17 +82,23 @@ def test_an_example_of_another_shape_is_refused(name: str, example: Any, words: 
         ("preference", {"template": "{prompt}{response_a}{response_a}{response_b}"}, r"\{response_a\} once"),
         ("instruction", {"chat": "yes"}, "encoding.chat=yes must be true or false"),
         ("instruction", {"max_answer": 0}, "encoding.max_answer=0"),
-        ("instruction", {"joiner": ""}, "at least one character"),
+        ("pair", {"joiner": ""}, "encoding.joiner='' would glue .*: give at least one character"),
+        ("instruction", {"joiner": ""}, "encoding.joiner='' would"),
+        ("instruction", {"template": 3}, "encoding.template=3 must be a text"),
         ("blocks", {"stride": 600}, "encoding.stride=600 would skip tokens: at most max_length=512"),
         ("blocks", {"stride": 0}, "encoding.stride=0"),
         ("blocks", {"bos": 1}, "encoding.bos=1"),
-        ("blocks", {"joiner": None}, "must be a text"),
+        ("blocks", {"joiner": None}, "encoding.joiner=None must be a text"),
         ("blocks", {"cut": "tail"}, "has no option 'cut'"),
     ],
 )
 def test_options_are_checked(name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(BadConfig, match=words):
         made(name, **options)
+
+
+def test_blocks_may_be_glued_and_may_just_touch() -> None:
+    assert made("blocks", joiner="", stride=512, max_length=512).joiner == ""
 
 
 PAIR, THREE = {"text_pair": "b"}, {"responses": ["a", "b"]}
@@ -114,5 +121,15 @@ def test_planning_knows_which_encoding_reads_which_examples(name: str) -> None:
 
 def test_a_misfit_says_what_is_missing() -> None:
     rows, text = DatasetConfig(name="mine", train="x", **PAIR), DatasetConfig(name="mine", train="x")
-    assert "encoding=text reads text, and dataset=mine gives text, b: set" in str(misfit(made("text"), rows))
-    assert "dataset=mine is made of rows" in str(misfit(made("blocks"), text))
+    running = DatasetConfig(name="mine", train="x", task="language_modeling")
+    assert misfit(made("text"), rows) == (
+        "encoding=text reads text, and dataset=mine gives text, b: set dataset.text_pair or "
+        "dataset.responses, or use encoding=text, pair or preference"
+    )
+    unread = "which encoding={} does not read: use encoding={}"
+    assert misfit(made("blocks"), text) == (
+        f"dataset=mine is made of rows, {unread.format('blocks', 'text, pair or preference')}"
+    )
+    assert misfit(made("text"), running) == (
+        f"dataset=mine is a running text, {unread.format('text', 'blocks')}"
+    )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from sklearn.metrics import classification_report
 
+from tunesweep import predictions
 from tunesweep.report.studies import per_class
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +22,12 @@ TRUE = [0] * 10 + [1] * 20 + [2] * 30
 SAID = [0] * 7 + [1] * 3 + [1] * 15 + [2] * 5 + [2] * 30
 
 
-@pytest.fixture(scope="module")
-def make_studies() -> Any:
-    path = ROOT / "docs" / "make_studies.py"
-    spec = importlib.util.spec_from_file_location("make_studies", path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
+@pytest.fixture
+def make_studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    module = importlib.import_module("make_studies")
+    monkeypatch.setattr(module, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(module, "PAGES", tmp_path)
     return module
 
 
@@ -133,11 +135,36 @@ def test_a_study_that_has_not_run_is_a_sentence(make_studies: Any, study: Any) -
         make_studies.page("lora_grid", study)
 
 
-def test_pages_are_written_by_name(make_studies: Any, study: Any, monkeypatch: Any, tmp_path: Path) -> None:
-    words = ["make_studies.py", "nli_methods", "--store", str(study.root), "--out", str(tmp_path / "pages")]
-    monkeypatch.setattr("sys.argv", words)
+def call(make_studies: Any, monkeypatch: Any, *words: str) -> None:
+    monkeypatch.setattr("sys.argv", ["make_studies.py", *words])
     make_studies.main()
-    assert (tmp_path / "pages" / "nli_methods.md").read_text() == make_studies.page("nli_methods", study)
+
+
+def test_pages_are_made_of_what_is_kept(make_studies: Any, study: Any, monkeypatch: Any) -> None:
+    call(make_studies, monkeypatch, "nli_methods", "--take", str(study.root))
+    page = make_studies.PAGES / "nli_methods.md"
+    assert page.read_text() == make_studies.page("nli_methods", study)
+    call(make_studies, monkeypatch, "--check")
+    page.write_text(page.read_text().replace("Seeds: 0", "Seeds: 1"))
+    with pytest.raises(SystemExit, match=r"nli_methods.md is not what its records say"):
+        call(make_studies, monkeypatch, "--check")
+    call(make_studies, monkeypatch)
+    call(make_studies, monkeypatch, "--check")
+
+
+def test_nothing_of_the_data_is_kept_and_no_place(make_studies: Any, study: Any) -> None:
+    record = study.get("a")
+    record.config["dataset"]["path"] = "/some/where/texts"
+    record.artefacts["predictions"] = "predictions/a.parquet"
+    said = {"label": ["calm", "angry"], "prediction": ["calm", "calm"], "text": ["a secret", "another"]}
+    predictions.write(study.root / "predictions" / "a.parquet", ["t-0", "t-1"], said)
+    study.put(record)
+    kept = make_studies.take(study, "s1", make_studies.KEPT / "nli_methods")
+    files = [path.read_bytes() for path in kept.root.rglob("*.*")]
+    assert not any(word in file for file in files for word in (b"/some", b"secret", b"calm", b"angry"))
+    assert kept.get("a").config["dataset"]["path"] == "texts"
+    found = pq.read_table(kept.root / "predictions" / "a.parquet").to_pylist()
+    assert [row["label"] == row["prediction"] for row in found] == [True, False]
 
 
 def test_every_study_says_what_it_is_about(make_studies: Any) -> None:

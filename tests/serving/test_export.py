@@ -147,8 +147,9 @@ def test_an_export_is_replaced_only_when_asked(exported, tunesweep):
     again = tunesweep("export", run.run_id, "--to", out)
     assert again.exit_code == 1
     assert "--force replaces it" in again.stderr
-    forced = tunesweep("export", run.run_id, "--to", out, "--what", "adapter", "--force")
+    forced = tunesweep("export", run.run_id, "--to", out, "--what", "adapter", "--force", "--json")
     assert forced.exit_code == 0, forced.stderr
+    assert json.loads(forced.stdout)["folders"] == {"adapter": str(out)}
     assert (out / "adapter_config.json").exists()
     assert not (out / "merged").exists()
 

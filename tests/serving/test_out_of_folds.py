@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ def test_all_rows_are_joined_and_scored(store, tmp_path):
     assert f"out-of-fold accuracy 0.750 (95 % interval {low:.3f} to {high:.3f}, Wilson, n = 8)" in said
     spread = pd.Series([1 / 2, 1, 2 / 3]).std()
     assert f"standard deviation over 3 folds {spread:.3f}" in said
+    _, machine, _ = folds(store, "--json")
+    expected = {"accuracy": 0.75, "low": low, "high": high, "n": 8, "folds": 3, "spread_of_folds": spread}
+    assert json.loads(machine) == pytest.approx(expected)
 
 
 def test_a_fold_that_is_missing_is_one_sentence(store):

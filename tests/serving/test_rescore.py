@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def test_the_recorded_results_come_back(copy, tunesweep):
     assert (status, problems) == (0, [])
     score = run.metrics["test"]["accuracy"]
     assert said.startswith(f"ok: run {run.run_id}: accuracy {score:.4f} again, on 16 examples")
+    status, machine, _ = rescored(tunesweep, store, run.run_id, "--json")
+    assert (status, json.loads(machine)) == (0, {"holds": [said.strip()], "problems": []})
 
 
 def trust(store: Store, run_id: str, path: Path) -> None:

@@ -99,3 +99,22 @@ def test_bootstrap_of_a_mean_equals_the_normal_interval():
     gaps = first - second
     half = 1.959964 * gaps.std(ddof=1) / 3000**0.5
     assert bootstrap(first, second) == pytest.approx((gaps.mean() - half, gaps.mean() + half), abs=0.002)
+
+
+def test_bootstrap_draws_pairs_and_takes_percentiles_at_the_level_asked_for():
+    """Against a loop: examples that move both rows alike, skewed, so that other intervals lie elsewhere."""
+    rng = np.random.default_rng(4)
+    shared = rng.normal(0, 10, 80)
+    first, second = shared + rng.exponential(1, 80), shared.copy()
+    gaps = (first - second)[rng.integers(0, 80, (20_000, 80))].mean(axis=1)
+    for level in (0.5, 0.9):
+        expected = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
+        assert bootstrap(first, second, level=level) == pytest.approx(tuple(expected), abs=0.01)
+    assert bootstrap(first, second) == bootstrap(first, second)
+
+
+def test_draws_in_several_parts_are_as_many_as_in_one():
+    many = np.random.default_rng(6).normal(0.008, 1, (1, 40_000))  # four hundred draws fit into one part
+    (found,) = sign_flips(many, draws=1000)
+    assert found == pytest.approx(ttest_rel(many[0], np.zeros(40_000)).pvalue, abs=0.04)
+    assert found == sign_flips(many, draws=1000)[0]

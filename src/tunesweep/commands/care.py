@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence, tell
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, emit, one_sentence, tell
 from tunesweep.report.columns import size
 from tunesweep.store import Store
 
@@ -24,36 +25,44 @@ def gc(
         typer.Option(help="metrics or adapter: what finished runs keep from now on; as they are if absent."),
     ] = None,
     store: StoreOption = MULTIRUN,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove what no finished run needs: remains of dead attempts, broken records, weights without one."""
     from tunesweep.care.collect import collect
 
     with one_sentence():
         done = collect(Store(store), dry_run=dry_run, checkpoints=checkpoints, keep=keep)
-    for item in done.removed:
-        typer.echo(f"{item.path}: {size(item.size)}, {item.why}")
-    for note in done.notes:
-        typer.echo(note)
-    verb = "would be removed" if dry_run else "removed"
-    typer.echo(f"{size(done.size)} ({done.size:,} bytes) in {len(done.removed)} files and folders {verb}")
+    if as_json:
+        emit(asdict(done) | {"size": done.size, "dry_run": dry_run})
+    else:
+        for item in done.removed:
+            typer.echo(f"{item.path}: {size(item.size)}, {item.why}")
+        for note in done.notes:
+            typer.echo(note)
+        verb = "would be removed" if dry_run else "removed"
+        typer.echo(f"{size(done.size)} ({done.size:,} bytes) in {len(done.removed)} files and folders {verb}")
     tell(done.problems)
 
 
 def import_(
     other: Annotated[Path, typer.Argument(metavar="OTHER_STORE", help="Folder of the runs to take over.")],
     store: StoreOption = MULTIRUN,
+    as_json: JsonOption = False,
 ) -> None:
     """Take over the runs and sweeps of another store; a result beats a failure, ours stay otherwise."""
     from tunesweep.care.merge import merge
 
     with one_sentence():
         done = merge(Store(store), other)
-    for note in done.notes:
-        typer.echo(note)
-    typer.echo(
-        f"{len(done.runs)} runs and {len(done.sweeps)} sweeps imported, "
-        f"{done.known} runs were here already, {len(done.problems)} items refused"
-    )
+    if as_json:
+        emit(asdict(done))
+    else:
+        for note in done.notes:
+            typer.echo(note)
+        typer.echo(
+            f"{len(done.runs)} runs and {len(done.sweeps)} sweeps imported, "
+            f"{done.known} runs were here already, {len(done.problems)} items refused"
+        )
     tell(done.problems)
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: JsonOption = False,
     store: StoreOption = MULTIRUN,
 ) -> None:
     """Check the installation, a line each: ok, note, or fails where it would stop the main sweep."""

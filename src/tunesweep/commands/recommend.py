@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, one_sentence
 from tunesweep.errors import BadConfig
 
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -41,7 +41,7 @@ def recommend(
         typer.Option(metavar="KEY=VALUE", help="Rows of which it holds: method=lora,qlora."),
     ] = None,
     store: StoreOption = MULTIRUN,
-    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say which configuration is enough within budgets, how sure that is, and what to run next."""
     with one_sentence():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from typing import Annotated, NoReturn
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, emit, one_sentence
 from tunesweep.store import Store
 
 
@@ -21,6 +22,7 @@ def reproduce(
         str | None, typer.Option(help="auto, cpu or cuda; what the run was given, if absent.")
     ] = None,
     store: StoreOption = MULTIRUN,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a finished run again in a new process, and compare its predictions; the store is only read."""
     from tunesweep.serving.reproduction import reproduce
@@ -28,8 +30,11 @@ def reproduce(
     signal.signal(signal.SIGTERM, _interrupt)  # so that the temporary store goes, and the process with it
     with one_sentence():
         found = reproduce(Store(store), run, tolerance, device)
-    for sentence in found.sentences():
-        typer.echo(sentence)
+    if as_json:
+        emit(asdict(found) | {"holds": found.holds})
+    else:
+        for sentence in found.sentences():
+            typer.echo(sentence)
     if not found.holds:
         raise typer.Exit(1)
 

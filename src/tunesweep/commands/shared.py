@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from tunesweep.errors import TunesweepError
 
 MULTIRUN = Path("multirun")
 StoreOption = Annotated[Path, typer.Option(help="Folder of the runs.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 
 @contextmanager
@@ -30,6 +32,11 @@ def one_sentence() -> Iterator[None]:
         where = error.filename or "for what is printed"
         typer.echo(f"tunesweep: no space is left ({where}): free some, then try again", err=True)
         raise typer.Exit(1) from None
+
+
+def emit(found: Any) -> None:
+    """Print as JSON; a folder is its path."""
+    typer.echo(json.dumps(found, indent=1, default=str))
 
 
 def tell(problems: Iterable[str]) -> None:

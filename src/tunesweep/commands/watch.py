@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence
+from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, emit, one_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -31,6 +32,7 @@ def watch(
         bool, typer.Option("--html", help="Write the page of the report anew as results come in, too.")
     ] = False,
     store: StoreOption = MULTIRUN,
+    as_json: JsonOption = False,
 ) -> None:
     """Show how far a sweep is, with its table so far, until it is over; Ctrl-C ends the view alone."""
     from tunesweep.report.render import terminal
@@ -39,7 +41,10 @@ def watch(
     with one_sentence():
         look = Look(store, sweep, terminal(), html)
         try:
-            if once:
+            if as_json:
+                state = look.state()
+                emit(asdict(state) | {"complete": state.complete})
+            elif once:
                 look.print(look.state())
             elif look.console.is_terminal:
                 look.draw()

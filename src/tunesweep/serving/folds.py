@@ -27,6 +27,12 @@ class OutOfFold:
     interval: tuple[float, float]
     spread: float  # standard deviation of the folds' own accuracies
 
+    def score(self) -> dict[str, float]:
+        """Return the score in figures."""
+        low, high = self.interval
+        sizes = {"n": len(self.frame["id"]), "folds": len(set(self.frame["fold"]))}
+        return {"accuracy": self.accuracy, "low": low, "high": high, "spread_of_folds": self.spread, **sizes}
+
     def sentence(self) -> str:
         """Return the score in words."""
         (low, high), n = self.interval, len(self.frame["id"])

@@ -13,6 +13,7 @@ from offline_runs import Mirrored, mirrored
 from tunesweep.config import RunConfig
 from tunesweep.point import run
 from tunesweep.report.tracking import mirror_run, mirror_sweep
+from tunesweep.report.tracking.session import library
 from tunesweep.store import Store
 from workplace import DIGITS
 
@@ -147,6 +148,17 @@ def test_a_tracker_that_fails_midway_is_finished_all_the_same(make_config, monke
     said = mirror_run(record, make_config(*OFFLINE))
     assert said == "W&B (offline) could not be written: RuntimeError: connection lost"
     assert finished == [0]
+
+
+def test_wandb_reports_nothing_on_itself_unless_one_wants_it(monkeypatch):
+    from wandb.env import error_reporting_enabled
+
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "true")
+    library()
+    assert error_reporting_enabled()
+    monkeypatch.delenv("WANDB_ERROR_REPORTING")
+    library()
+    assert not error_reporting_enabled()
 
 
 def test_disabled_writes_nothing(make_config, monkeypatch):

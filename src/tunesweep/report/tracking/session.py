@@ -62,6 +62,8 @@ def session(settings: WandbConfig, store: Path, send: Send, exit_code: int, **ru
 def library() -> Any:
     """Return W&B's own package, which is asked not to talk."""
     os.environ.setdefault("WANDB_SILENT", "true")
+    # Its reports on itself are sent to W&B even by a run that writes files alone.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
     return wandb
