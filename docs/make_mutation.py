@@ -46,9 +46,7 @@ def main() -> None:
     """Take results over if asked, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--take", type=Path, help="mutmut's folder")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, and fail if a page is out of date"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if it is out of date")
     given = parser.parse_args()
     if given.take:
         text = json.dumps(found(given.take), indent=1, ensure_ascii=False)

@@ -31,9 +31,7 @@ def main() -> None:
     """Rewrite the part of the README that lies between the marks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--take", type=Path, help="a store whose last sweep is kept from now on")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing, and fail if it is not up to date"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if it is out of date")
     given = parser.parse_args()
     if given.take:
         store = Store(given.take)

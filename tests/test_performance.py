@@ -58,13 +58,6 @@ def test_what_is_taken_over_twice_stands_there_once(maker: ModuleType, tmp_path:
     assert [found["measured"][:10] for found in maker.history("step")] == ["2026-01-01", "2026-01-02"]
 
 
-@pytest.mark.parametrize("page", ["performance", "configuration"])
-def test_a_page_is_what_the_committed_results_or_the_schema_say(page: str) -> None:
-    maker = [sys.executable, f"docs/make_{page}.py", "--check"]
-    done = subprocess.run(maker, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.slow
 def test_the_benchmark_of_gpus_runs_on_a_cpu_too(tmp_path: Path) -> None:
     words = [str(ROOT / "benchmarks" / "gpu.py"), "--model", "tiny", "--rounds", "2", "--steps", "3"]
