@@ -11,6 +11,7 @@ from tunesweep.config.checks import positive
 from tunesweep.errors import BadConfig, require
 
 WORKER = "worker"  # the executor of our own launcher
+LOGITS_AT_ONCE = 1 << 24  # over a vocabulary, of which more are computed in parts: 64 MiB in 32 bits
 
 
 @dataclass

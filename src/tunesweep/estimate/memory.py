@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 from tunesweep.config import RunConfig
+from tunesweep.config.runtime import LOGITS_AT_ONCE
 from tunesweep.estimate import activations, parameters
 from tunesweep.estimate.activations import Batch, Flow
 from tunesweep.estimate.shape import Shape
@@ -168,4 +169,6 @@ def _logits(config: RunConfig, shape: Shape, batch: Batch, compute: int, learnt:
         batch.tokens if config.dataset.task == "language_modeling" else max(1, batch.written)
     )
     number = 4 * (3 if learnt else 2) + (compute if compute == 2 else 0)
+    if shape.vocabulary:  # many are computed in parts
+        places = min(places, max(1, LOGITS_AT_ONCE // shape.vocabulary))
     return places * shape.vocabulary * number

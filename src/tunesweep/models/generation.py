@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from tunesweep.data.batches import Batch
-from tunesweep.models.language import Language
+from tunesweep.models import token_losses
+from tunesweep.models.language import Language, unwrapped
 from tunesweep.models.readouts import Readout
 
 
@@ -42,8 +44,9 @@ class Generator(Readout):
         the row. Logits are computed where answers are predicted, and nowhere else.
         """
         ids, mask, answers = _parts(batch)
-        logits = self.language.answer_logits(self.body, ids, mask, answers)
-        losses = nn.functional.cross_entropy(logits.float(), torch.cat(answers), reduction="none")
+        head: nn.Module = unwrapped(self.body).get_output_embeddings()  # type: ignore[operator]
+        compute = partial(self.language.answer_logits, self.body, ids, mask, answers)
+        losses = token_losses.losses(head, compute, torch.cat(answers))
         counts = torch.tensor([len(answer) for answer in answers], device=ids.device)
         owners = torch.arange(len(answers), device=ids.device).repeat_interleave(counts)
         return losses.new_zeros(len(answers)).index_add(0, owners, losses), counts
