@@ -59,7 +59,7 @@ test-browser: setup ## open a report of 200 runs in Chromium: speed, sorting, fi
 	{ command -v chromium && command -v chromedriver; } >/dev/null \
 	  || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends chromium chromium-driver >/dev/null; }
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/browser.txt
-	$(BIN)/pytest -m browser tests/report/html/test_browser.py $(ARGS)
+	$(BIN)/pytest -m browser tests/report/html $(ARGS)
 
 coverage: setup ## run the tests once more, and count the lines of src that they reach: 90 % or more
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= -m "$(USUAL)" $(ARGS)

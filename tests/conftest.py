@@ -74,6 +74,16 @@ def make_config(tmp_path: Path, cache: Path) -> Callable[..., RunConfig]:
     return make
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work where a user of the documentation would: with the files, the model and the methods it names."""
+    from documented_pages import lay_out
+
+    monkeypatch.chdir(tmp_path)
+    lay_out(tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Return the folder of real data sets, or skip with the reason."""

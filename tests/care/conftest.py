@@ -17,6 +17,12 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
+def ours(tmp_path: Path) -> Store:
+    """Return a store with nothing in it."""
+    return Store(tmp_path / "ours")
+
+
+@pytest.fixture
 def tree() -> Callable[[Path], dict[str, tuple[bytes, int]]]:
     """Return what lies below a folder: names, contents and times of change."""
 
