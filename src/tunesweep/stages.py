@@ -25,7 +25,7 @@ from tunesweep.device import choose_device
 from tunesweep.estimate.point import prediction
 from tunesweep.hardware import warning as hardware_warning
 from tunesweep.memory import bound_kernel_caches
-from tunesweep.methods import artefact
+from tunesweep.methods import artefact, hooks
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Readout
@@ -216,6 +216,7 @@ def check_network(work: Workplace) -> None:
         **integrity.check_batch_size(work.network, work.data, work.config, work.task),
     }
     integrity.check_labels(work.scored.metrics.get("confusion"), work.data.names)
+    hooks.settle(work.network, work.config)
     sample = score(work.network, fresh.sample(work.data, work.config), precision, work.task.look)
     work.sample = work.task.probabilities(sample)
     work.off = fresh.switched_off(work.network, work.untrained, work.config, work.task)

@@ -53,6 +53,22 @@ def test_it_begins_with_twice_the_rank_and_ends_with_it_on_average():
     assert len(set(left)) > 1  # it is for the training to say where they go
 
 
+def test_a_settled_network_has_the_ranks_that_are_left_and_says_the_same():
+    network, config = attached("lora.r=4", "lora.targets=all_linear")
+    with quiet_libraries():
+        tiny.learn(network, config, 2e-2, steps=10)
+    network.eval()
+    batch = tiny.rows("encoder")
+    with torch.no_grad():
+        said = network(batch)
+        for _ in range(2):
+            hooks.settle(network, config)
+            torch.testing.assert_close(network(batch), said)
+    singular = [p for n, p in network.named_parameters() if ".lora_E." in n]
+    assert sum(p.numel() for p in singular) == 4 * len(singular)
+    assert [sum(kept) for kept in settings(network).rank_pattern.values()] == [len(p) for p in singular]
+
+
 def test_the_regulariser_has_the_gradient_of_pefts_own():
     network, config = attached()
     batch = tiny.rows("encoder")
@@ -85,5 +101,5 @@ def test_methods_without_a_hook_are_left_alone():
     hooks.prepare(network, config, 10)
     hooks.before_step(network, config)
     hooks.after_step(network, config, 0, 10)
-    hooks.before_save(network, config)
+    hooks.settle(network, config)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))

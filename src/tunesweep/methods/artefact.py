@@ -51,7 +51,7 @@ def save(network: Readout, config: RunConfig, folder: Path) -> None:
     if config.method.peft is None:
         save_file(trained_state(network), str(folder / TRAINED))
         return
-    hooks.before_save(network, config)
+    hooks.settle(network, config)
     _in_order(network.body)
     # "auto" would ask the hub whether the vocabulary was changed.
     network.body.save_pretrained(str(folder), save_embedding_layers=False)  # type: ignore[operator]

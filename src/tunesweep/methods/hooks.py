@@ -35,8 +35,8 @@ class Hook:
     def take_up(self, network: Readout, state: dict[str, Any]) -> None:
         """Put that back."""
 
-    def before_save(self, network: Readout) -> None:
-        """Bring what is not a weight in line with the weights."""
+    def settle(self, network: Readout) -> None:
+        """Give a network that learns no more the form in which it is loaded; twice is as once."""
 
 
 class AdaLora(Hook):
@@ -89,14 +89,21 @@ class AdaLora(Hook):
             found = {key: value.to(weights[key].device) for key, value in state[name].items()}
             setattr(tuner.rankallocator, name, found)
 
-    def before_save(self, network: Readout) -> None:
-        """Keep the ranks of the weights as they are: an earlier epoch may have had more than the last."""
+    def settle(self, network: Readout) -> None:
+        """Drop the ranks that are switched off, as PEFT does on loading: other shapes round otherwise.
+
+        The weights say which: an earlier epoch may have had more than the last.
+        """
         tuner = _tuner(network)
+        settings = tuner.peft_config["default"]
         singular = {n: p for n, p in tuner.model.named_parameters() if ".lora_E." in n}
+        if any(len(values) < settings.init_r for values in singular.values()):
+            return
         pattern = {name: (values != 0).flatten().tolist() for name, values in singular.items()}
         for kept in pattern.values():
             kept[0] = kept[0] or not any(kept)  # a layer without any rank keeps one of zero: PEFT wants some
-        tuner.peft_config["default"].rank_pattern = pattern
+        settings.rank_pattern = pattern
+        tuner.resize_modules_by_rank_pattern(pattern, "default")
 
 
 HOOKS: dict[str | None, Hook] = {None: Hook(), "adalora": AdaLora()}
@@ -133,9 +140,9 @@ def take_up(network: Readout, config: RunConfig, state: dict[str, Any]) -> None:
     find(config).take_up(network, state)
 
 
-def before_save(network: Readout, config: RunConfig) -> None:
-    """Call the method's hook before its weights are written."""
-    find(config).before_save(network)
+def settle(network: Readout, config: RunConfig) -> None:
+    """Call the method's hook when nothing more is learned."""
+    find(config).settle(network)
 
 
 def _tuner(network: Readout) -> Any:

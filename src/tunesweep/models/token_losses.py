@@ -1,8 +1,8 @@
 """Losses over a large vocabulary, without all of its logits at once.
 
-A batch of 8 x 512 tokens has 200 million logits over 49,000 words: gigabytes, as they are held as such, in 32
-bits and as gradients. Here the head is applied to a part of the tokens at a time, and once more on the way back
-if it learns itself.
+A batch of 8 x 512 tokens has 200 million logits over 49,000 words: gigabytes, as they are held as such, in
+32 bits and as gradients. Here the head is applied to a part of the tokens at a time; once more on the way
+back, if it learns itself.
 """
 
 from __future__ import annotations
