@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import json
 import shutil
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +136,21 @@ def test_a_cpu_attends_eagerly_unless_told_otherwise(make_config):
     assert backbone.attention(config, CPU) == "eager"
     assert backbone.attention(config, torch.device("cuda")) == "sdpa"
     assert backbone.attention(make_config("runtime.attention=sdpa"), CPU) == "sdpa"
+
+
+def test_kernels_of_a_gpu_are_asked_for_and_refused_without_one(make_config, monkeypatch):
+    with pytest.raises(BadConfig, match=r"pip install 'tunesweep\[kernels\]'"):
+        make_config("runtime.kernels=liger", *FEW)
+    liger, asked = types.ModuleType("liger_kernel"), []
+    liger.__spec__ = importlib.machinery.ModuleSpec("liger_kernel", None)
+    monkeypatch.setitem(sys.modules, "liger_kernel", liger)
+    config = make_config("runtime.kernels=liger", *FEW)
+    with pytest.raises(BadConfig, match="is for a GPU, and this point runs on the CPU"):
+        backbone.use_kernels(torch.nn.Linear(1, 1), config, CPU)
+    path = "transformers.integrations.liger.apply_liger_kernel"
+    monkeypatch.setattr(path, lambda body, settings: asked.append(settings))
+    backbone.use_kernels(torch.nn.Linear(1, 1), config, torch.device("cuda"))
+    assert asked == [{"cross_entropy": False, "fused_linear_cross_entropy": False}]
 
 
 def test_pad_and_labels_are_set_on_the_model(make_config):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from torture import Torture
+
+pytestmark = pytest.mark.slow  # over a minute; test_processes kills in quicker ways
 
 
 def test_a_killed_sweep_ends_as_an_undisturbed_one(tmp_path):

@@ -15,7 +15,14 @@ from tunesweep.report.fields import flatten
 READ = ("encoding", "dataset.limit", "readout.name", "readout.prompt", "readout.chat", "model.tokenizer")
 # Runs alike in these compute at one speed; what else differs, such as a rank, bears on it little.
 FAST = ("model.name", "method.name", "method.quantisation", "readout.name", "train.precision")
-WAYS = ("threads", "gradient_checkpointing", "attention", "executor")
+# What older records do not say was so.
+WAYS = {
+    "threads": None,
+    "gradient_checkpointing": None,
+    "attention": None,
+    "executor": None,
+    "kernels": "torch",
+}
 
 
 class Finished:
@@ -96,7 +103,7 @@ def _rest(record: RunRecord) -> float:
 
 
 def _ways(runtime: Any) -> tuple[Any, ...]:
-    return tuple(runtime.get(key) for key in WAYS)
+    return tuple(runtime.get(key, before) for key, before in WAYS.items())
 
 
 def _flat(record: RunRecord) -> dict[str, Any]:

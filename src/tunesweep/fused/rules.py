@@ -15,7 +15,7 @@ TRAITS = ("biases", "head_alone")
 # What may differ within a group: each run has its own optimiser, schedule, clipping, order and patience.
 OWN = ("lr", "warmup", "optimizer", "schedule", "weight_decay", "clip", "monitor", "patience")
 SHARED_RUNTIME = (
-    *("fuse", "probe_steps", "device", "threads", "micro_batch", "eval_batch_size", "attention"),
+    *("fuse", "probe_steps", "device", "threads", "micro_batch", "eval_batch_size", "attention", "kernels"),
     "checkpoint_minutes",
 )
 NEVER = "runtime.fuse=never"  # the default

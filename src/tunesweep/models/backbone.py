@@ -98,6 +98,7 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
         raise BadConfig(_loading_sentence(config, error)) from error
     _check_complete(config, info)
     tame_four_bit(body, compute_dtype(config))
+    use_kernels(body, config, device)
     if config.runtime.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})
     return body  # type: ignore[no-any-return]
@@ -181,6 +182,19 @@ def attention(config: RunConfig, device: torch.device) -> str:
         return "eager"
     flash = importlib.util.find_spec("flash_attn") and config.train.precision == "bf16"
     return "flash_attention_2" if flash and config.model.family == "decoder" else "sdpa"
+
+
+def use_kernels(body: nn.Module, config: RunConfig, device: torch.device) -> None:
+    """Put Liger's kernels into a model's layers, if asked; losses stay ours, and so do weights and names."""
+    if config.runtime.kernels != "liger":
+        return
+    if device.type != "cuda":
+        raise BadConfig(
+            "runtime.kernels=liger is for a GPU, and this point runs on the CPU: leave it at torch"
+        )
+    from transformers.integrations.liger import apply_liger_kernel
+
+    apply_liger_kernel(body, {"cross_entropy": False, "fused_linear_cross_entropy": False})
 
 
 def _four_bit(config: RunConfig) -> Any:
