@@ -69,7 +69,7 @@ coverage: setup ## run the tests once more, and count the lines of src that they
 mutation: setup ## break statistics, identity and encodings line by line, and write docs/mutation.md: what tests notice
 	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/mutation.txt
 	rm -rf mutants && OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(WORKERS)
-	$(BIN)/python docs/make_mutation.py --take mutants
+	$(BIN)/python docs/make_mutation.py --take
 
 torture: setup ## kill a sweep again and again, and compare what is left with an undisturbed one
 	$(BIN)/python tests/torture/torture.py $(ARGS)

@@ -1,7 +1,7 @@
 """Write docs/mutation.md: what fast tests do not notice when statistics, identity or encodings are broken.
 
-    python docs/make_mutation.py --take mutants   # after `make mutation`
-    python docs/make_mutation.py [--check]        # from docs/results/mutation
+    python docs/make_mutation.py --take      # what mutmut has left in mutants/
+    python docs/make_mutation.py [--check]   # from docs/results/mutation
 
 Each change that no test noticed (`survivors.json`) is listed under the first reason of `reasons.toml` whose
 pattern fits it, as `function: line before => line after`.
@@ -22,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "mutation"
 PAGE = ROOT / "docs" / "mutation.md"
+MUTANTS = Path("mutants")  # where mutmut wants to be asked from the folder that holds it
 LIMIT = 0.85  # of all changes must be noticed
 ENDS = {0: "survived", 33: "not tested", 36: "timeout", 24: "timeout"}  # others of mutmut's are killed
 OTHER = "Not noticed, and none of the above."
@@ -45,11 +46,11 @@ Found = dict[str, Any]
 def main() -> None:
     """Take results over if asked, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--take", type=Path, help="mutmut's folder")
+    parser.add_argument("--take", action="store_true", help="take over what mutmut found")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if it is out of date")
     given = parser.parse_args()
     if given.take:
-        text = json.dumps(found(given.take), indent=1, ensure_ascii=False)
+        text = json.dumps(found(), indent=1, ensure_ascii=False)
         (RESULTS / "survivors.json").write_text(text + "\n", encoding="utf-8")
     result = json.loads((RESULTS / "survivors.json").read_text(encoding="utf-8"))
     if given.check:
@@ -61,20 +62,21 @@ def main() -> None:
     sys.exit(share(result) < LIMIT)
 
 
-def found(folder: Path) -> Found:
+def found() -> Found:
     """Return what became of each change, by file, and what those that survived are."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
 
     files: dict[str, dict[str, int]] = {}
     survivors: list[dict[str, str]] = []
-    for path in sorted(folder.glob("src/**/*.meta")):
+    for path in sorted(MUTANTS.glob("src/**/*.meta")):
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+        source = path.relative_to(MUTANTS).with_suffix("")
         ends = {name: ENDS.get(code, "killed") for name, code in codes.items()}
         if ends:
-            name = str(path.relative_to(folder / "src" / "tunesweep")).removesuffix(".meta")
+            name = str(path.relative_to(MUTANTS / "src" / "tunesweep")).removesuffix(".meta")
             files[name] = dict(sorted(Counter(ends.values()).items()))
         for mutant in sorted(key for key, end in ends.items() if end not in {"killed", "timeout"}):
-            lines = get_diff_for_mutant(mutant, path=path.with_suffix("")).splitlines()[2:]
+            lines = get_diff_for_mutant(mutant, path=source).splitlines()[2:]
             before, after = (" ".join(_marked(lines, mark)) for mark in "-+")
             survivors.append({"name": _function(mutant), "before": before, "after": after})
     return {"files": files, "survivors": survivors}

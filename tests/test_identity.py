@@ -250,6 +250,23 @@ def test_content_recipe_and_libraries_count(point: Make, monkeypatch: pytest.Mon
     assert len(found) == 5
 
 
+def test_an_id_is_made_of_these_parts_and_no_others(point: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under other names, or with one more, every run of every store would be another."""
+    monkeypatch.setattr(identity, "version", lambda name: "1.2.3")
+    config = point("method=zero_shot", "readout=label_words")
+    parts = {
+        "config": identity.canonical(config),
+        "model": "m",
+        "data": "d",
+        "recipe": identity.RECIPE,
+        "libraries": dict.fromkeys(identity.LIBRARIES, "1.2"),
+    }
+    assert identity.run_id(config, "m", "d") == identity.digest(parts)
+    assert parts["config"]["train"] == {"precision": config.train.precision}
+    pictures = identity.canonical(point("dataset=digits", "model=mlp", "method=full"))
+    assert pictures["encoding"] == {}
+
+
 def test_a_patch_release_of_a_library_leaves_the_id(point: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     before = name_of(point())
     monkeypatch.setattr(identity, "version", lambda name: ".".join(version(name).split(".")[:2]) + ".99")

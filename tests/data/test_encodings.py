@@ -223,11 +223,20 @@ def test_an_unreadable_text_is_none_and_keeps_nothing(name: str, text: str) -> N
         ("pixels_flat", {"separator": "0"}, "could be read as a pixel"),
         ("pixels_flat", {"separator": "²"}, "could be read as a pixel"),
         ("pixels_flat", {"low": -1.0}, "must not be negative"),
-        ("pixels_flat", {"high": 1.0}, "normalized_flat"),
+        ("pixels_flat", {"high": 1.0}, "choose encoding=normalized_flat, or binary_flat where that is meant"),
+        ("pixels_flat", {"low": 8.0, "high": 9.5}, "nothing but two whole numbers"),
         ("pixels_flat", {"size": 0}, "encoding.size=0"),
+        ("pixels_flat", {"max_length": 0}, "whole number"),
+        ("pixels_flat", {"separator": 1}, "put it in quotes"),
+        ("pixels_flat", {"high": "16"}, "must be a number"),
+        ("pixels_rows", {"row_separator": 1}, "put it in quotes"),
         ("pixels_rows", {"row_separator": ""}, "at least one character"),
         ("pixels_rows", {"row_separator": " 1 "}, "could be read as a pixel"),
-        ("pixels_rows", {"row_separator": " "}, "also stands between pixels"),
+        (
+            "pixels_rows",
+            {"row_separator": " "},
+            "also stands between pixels (' '): choose another mark, for example ' | '",
+        ),
         ("pixels_rows", {"separator": ",", "row_separator": ", "}, "also stands between pixels"),
         ("pixels_rows", {"separator": "x", "row_separator": "X"}, "also stands between pixels"),
         ("normalized_flat", {"decimals": 0}, "1 to 6"),
@@ -236,6 +245,7 @@ def test_an_unreadable_text_is_none_and_keeps_nothing(name: str, text: str) -> N
         ("normalized_rows", {"high": 0.0}, "encoding.high=0.0 must be above encoding.low=0.0"),
         ("normalized_rows", {"high": float("nan")}, "must be a number"),
         ("normalized_rows", {"low": "none"}, "must be a number"),
+        ("binary_flat", {"threshold": "0.5"}, "must be a number"),
         ("binary_flat", {"threshold": 0}, "above 0 and at most 1"),
         ("binary_flat", {"threshold": 1.5}, "above 0 and at most 1"),
         ("base64_flat", {"high": 256.0}, "more than a byte"),
@@ -251,10 +261,12 @@ def test_wrong_options_are_refused_in_one_sentence(name: str, wrong: dict[str, A
         build(spec(name) | wrong)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+    if "has no option" not in says:
+        assert str(caught.value).startswith(f"encoding.{list(wrong)[-1]}=")
 
 
 def test_an_image_needs_a_range_and_must_lie_in_it() -> None:
-    with pytest.raises(BadConfig, match=r"encoding\.high=null"):
+    with pytest.raises(BadConfig, match=r"^encoding\.high=null: no range is known, set the largest value"):
         build(spec("pixels_flat")).encode(TINY)
     assert dataclasses.replace(build(spec("pixels_flat")), high=16.0).encode(TINY) == GOLDEN["pixels_flat"]
     with pytest.raises(BadData, match="from 0 to 16, outside of 0 to 8"):
@@ -266,5 +278,7 @@ def test_an_image_needs_a_range_and_must_lie_in_it() -> None:
 def test_an_image_has_two_sides_that_size_divides() -> None:
     with pytest.raises(BadData, match=r"shape \(2, 2, 3\)"):
         image_encoding("pixels_flat").encode(np.zeros((2, 2, 3)))
-    with pytest.raises(BadConfig, match=r"encoding\.size=3 must divide"):
-        image_encoding("pixels_flat", size=3).encode(np.zeros((8, 8)))
+    for sides in ((8, 8), (9, 8), (8, 9)):
+        with pytest.raises(BadConfig, match=r"encoding\.size=3 must divide"):
+            image_encoding("pixels_flat", size=3).encode(np.zeros(sides))
+    assert image_encoding("pixels_flat", low=0.0, high=2.0).encode(np.array([[0, 2]])) == "0 2"

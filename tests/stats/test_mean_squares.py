@@ -81,7 +81,7 @@ def test_what_cannot_vary_has_no_error():
     assert estimate(Cell(two)).error == pytest.approx(two.std(ddof=1) / sqrt(2))
 
 
-@pytest.mark.parametrize(("ahead", "seed"), [(2.0, 1), (1.3, 3), (2.5, 7), (0.4, 5)])
+@pytest.mark.parametrize(("ahead", "seed"), [(2.0, 1), (2.0, 2), (1.3, 3), (2.5, 7)])
 def test_seeds_needed_are_the_least_that_find_the_gap_often_enough(ahead, seed):
     first, second = drawn(seed) + ahead, drawn(seed + 10)
     variance = _components(first, second)
