@@ -118,3 +118,4 @@ def test_draws_in_several_parts_are_as_many_as_in_one():
     (found,) = sign_flips(many, draws=1000)
     assert found == pytest.approx(ttest_rel(many[0], np.zeros(40_000)).pvalue, abs=0.04)
     assert found == sign_flips(many, draws=1000)[0]
+    assert sign_flips(np.zeros((1, 40_000)), draws=1000) == [1.0]  # neither more draws nor fewer
