@@ -77,7 +77,7 @@ def test_where_may_be_given_twice(root):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sweep", "s7"], "sweep s7 is not in {root}: choose one of s0, s1"),
+        (["--sweep", "s7"], "sweep s7 is not in {root}: choose one, such as s1 "),
         (["--where", "method=dora"], "choose one of lora, qlora"),
         (["--sweep", "s1", "--all"], "exclude each other"),
     ],

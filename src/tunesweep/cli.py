@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tunesweep import __version__
 from tunesweep.commands import care, compare, dashboards, reproduce
@@ -19,7 +20,21 @@ from tunesweep.commands.watch import watch
 from tunesweep.report.rows import Scope
 from tunesweep.store import Store
 
-app = typer.Typer(pretty_exceptions_enable=False)
+ORDER = (  # as one needs them
+    *("plan", "watch", "report", "recommend", "compare", "export", "predict", "folds", "serving"),
+    *("verify", "reproduce", "wandb", "extend", "gc", "import", "methods", "new", "doctor"),
+)
+
+
+class Ordered(TyperGroup):
+    """Lists the commands in the order of their use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return every name."""
+        return sorted(super().list_commands(ctx), key=ORDER.index)
+
+
+app = typer.Typer(cls=Ordered, pretty_exceptions_enable=False)
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run.")]

@@ -6,6 +6,15 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 SHOWN = 20  # runs that a sentence lists
+OFTEN_CALLED = {  # elsewhere
+    "learning_rate": "lr",
+    "num_train_epochs": "epochs",
+    "num_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "rank": "r",
+    "lora_alpha": "alpha",
+    "max_seq_length": "max_length",
+}
 
 
 class TunesweepError(Exception):
@@ -65,7 +74,8 @@ class SweepFailed(TunesweepError):
 def suggest(value: object, options: Iterable[object]) -> str:
     """Return the options as text, and the nearest one when there is one."""
     names = ["null" if option is None else str(option) for option in options]
-    near = difflib.get_close_matches(str(value), names, n=1)
+    near = [word for word in (OFTEN_CALLED.get(str(value)),) if word in names]
+    near = near or difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"one of {', '.join(names)}{hint}"
 

@@ -40,6 +40,12 @@ def say_epoch(title: str, course: Course, epochs: int | None) -> None:
     _say(f"{title}: epoch {course.history[-1]['epoch']} of {epochs}, {latest(course)}")
 
 
+def say_resumed(runtime: RuntimeConfig, step: int) -> None:
+    """Print in a line that a point does not begin anew."""
+    if runtime.progress:
+        _say(f"{title(runtime.point)}: goes on after step {step}")
+
+
 def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
     """Print in a line what came of a point, after all its checks."""
     if not runtime.progress:

@@ -14,7 +14,7 @@ from tunesweep.errors import Interrupted, TimedOut, TunesweepError
 
 GRACE_S = 60  # how long a process over its time may take to stop by itself, before it is killed
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and a batch system's time limit
-_SAID = b"\nstopping after this step, with a checkpoint; once more stops at once\n"
+SAID = "stopping after the current step, with a checkpoint; once more stops at once"
 
 
 class Stop:
@@ -23,6 +23,8 @@ class Stop:
     The first signal is remembered, a second one of its kind ends at once. `minutes`, if any, count from
     `began` on the clock of `time.perf_counter`.
     """
+
+    aloud = True  # a worker leaves it to whoever asked it to stop
 
     def __init__(self, minutes: float | None, began: float) -> None:
         self.minutes, self._began = minutes, began
@@ -51,8 +53,9 @@ class Stop:
         if number in self._signals:
             raise KeyboardInterrupt
         self._signals.add(number)
-        with suppress(OSError):
-            os.write(2, _SAID)  # print is not safe within a signal's handler
+        if self.aloud:
+            with suppress(OSError):
+                os.write(2, f"\n{SAID}\n".encode())  # print is not safe within a signal's handler
 
     @property
     def wanted(self) -> bool:

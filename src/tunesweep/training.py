@@ -11,7 +11,7 @@ from tunesweep.identity import digest
 from tunesweep.memory import MemoryWatch
 from tunesweep.methods import artefact
 from tunesweep.positions import begin_at
-from tunesweep.progress import progress_callbacks
+from tunesweep.progress import progress_callbacks, say_resumed
 from tunesweep.resuming import Keeper, Watches
 from tunesweep.stopping import Stop
 from tunesweep.tasks.learner import Learner
@@ -86,6 +86,7 @@ class Attempts:
         callbacks = [watches.time, watches.best, keeper, *progress_callbacks(work.config.runtime)]
         trainer = build_trainer(work.config, work.device, callbacks, batches.accumulation, work.task)
         if notes.step:
+            say_resumed(work.config.runtime, notes.step)
             begin_at(trainer, batches, notes.epoch, notes.within)
             learner.course.history = list(notes.history)
         with memory, self.stop.heard():

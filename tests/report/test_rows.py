@@ -163,7 +163,9 @@ def test_an_unknown_sweep_names_the_known_ones(store, fill, record):
     with pytest.raises(StorageError, match="holds no sweep yet"):
         select(store, Scope())
     fill(store, [record("a")])
-    with pytest.raises(StorageError, match=r"sweep s2 is not in .*: choose one of s1"):
+    with pytest.raises(
+        StorageError, match=r"sweep s2 is not in .*: choose one, such as s1 \(2026-01-01T00:00: train.py\)"
+    ):
         select(store, Scope(sweep="s2"))
     with pytest.raises(BadConfig, match="exclude each other"):
         select(store, Scope(sweep="s1", all=True))

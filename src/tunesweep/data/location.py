@@ -82,8 +82,10 @@ def _nearest(folder: Path, name: str) -> str:
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     except OSError:
         return f"there is no folder {folder}"
-    near = difflib.get_close_matches(name, names, n=3) or names[:3]
-    return f"{folder} has {', '.join(near)}" if near else f"{folder} has no files"
+    alike = [other for other in names if Path(other).suffix == Path(name).suffix]
+    near = difflib.get_close_matches(name, names, n=3) or alike[:3]
+    where = folder.resolve()
+    return f"{where} has {', '.join(near)}" if near else f"{where} has none like it"
 
 
 def idx_labels(images: Path) -> Path:

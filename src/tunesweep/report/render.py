@@ -45,6 +45,9 @@ def report(
     show(result, console)
     paths = save(store, result, scope)
     console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
+    page = next(path for path in paths if path.suffix == ".html")
+    hint = f"Next: open {page}, or ask `tunesweep recommend` which row is enough."
+    console.print(hint, markup=False, highlight=False, soft_wrap=True)
     if plots:
         paths += _plots(store, result, scope, console)
     return paths

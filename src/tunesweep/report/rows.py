@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tunesweep.errors import BadConfig, StorageError, suggest
+from tunesweep.errors import BadConfig, StorageError
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, flatten, number, numbers, one_line, surroundings, texts
 from tunesweep.report.where import narrow
@@ -16,6 +16,7 @@ from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 NOT_RUN = "not run"
+LISTED, SHOWN = 5, 60  # sweeps that a sentence names, and characters of each one's command
 UNSHOWN = (TypeError, ValueError, AttributeError, KeyError)  # what a record raises that no row can be made of
 
 
@@ -101,13 +102,32 @@ def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
     if low is None and metric == "accuracy" and score is not None and n:
         low, high = wilson(round(score * n), n)
     learned = record.metrics.get("learned")
+    if learned is True and (one := one_answer(dig(record.metrics, f"{split}.confusion"))) is not None:
+        learned, texts = False, {**texts, "one_answer": str(record.data["labels"][one])}
     return {
         **{"score": score, "n": n, "low": low, "high": high},
         "interval": None if low is None else (low, high),
         "before": number(dig(record.metrics, f"before.{metric}")),
         "learned": learned if isinstance(learned, bool) else None,
-        "outcome": f"{texts['status']}, not learned" if learned is False else texts["status"],
+        "outcome": _outcome(record, learned),
+        "one_answer": texts.get("one_answer"),
     }
+
+
+def _outcome(record: RunRecord, learned: object) -> str:
+    """Return the status in a reader's words."""
+    if (record.failure or {}).get("class") == "interrupted":
+        return "interrupted"
+    return f"{record.status}, not learned" if learned is False else record.status
+
+
+def one_answer(confusion: object) -> int | None:
+    """Return the class that every example was said to be, by its place; None where there are several."""
+    if not isinstance(confusion, list) or len(confusion) < 2:
+        return None
+    said = [place for place, column in enumerate(zip(*confusion, strict=True)) if any(column)]
+    true = sum(any(row) for row in confusion)
+    return said[0] if len(said) == 1 and true > 1 else None
 
 
 def _interval(value: object) -> tuple[float | None, float | None]:
@@ -188,8 +208,16 @@ def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, 
         )
     sweep_id = wanted or known[-1]
     if sweep_id not in known:
-        raise StorageError(f"sweep {sweep_id} is not in {store.root}: choose {suggest(sweep_id, known)}")
+        latest = ", ".join(_told(store, name) for name in reversed(known[-LISTED:]))
+        raise StorageError(f"sweep {sweep_id} is not in {store.root}: choose one, such as {latest}")
     return sweep_id, store.get_sweep(sweep_id) or {"members": []}
+
+
+def _told(store: Store, sweep_id: str) -> str:
+    """Return which sweep this is, in a reader's words."""
+    data = store.get_sweep(sweep_id) or {}
+    command = one_line(" ".join(map(str, data.get("command") or [])))
+    return f"{sweep_id} ({str(data.get('started') or 'unknown')[:16]}: {command[:SHOWN] or 'no words'})"
 
 
 def _absent(sweep_id: str, run_id: str, points: Mapping[str, Any]) -> RunRecord:

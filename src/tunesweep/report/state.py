@@ -125,7 +125,7 @@ class Observer:
         if seen is not None:
             now = started is None or _at(seen) >= started.timestamp()
             forced = dig(point, "config.runtime.force") is True
-            if now or (not forced and seen.kind in ("", NEVER_AGAIN)):
+            if seen.kind != "interrupted" and (now or (not forced and seen.kind in ("", NEVER_AGAIN))):
                 return FAILED if seen.kind else DONE
         with locks.free(self.store.path("locks", run_id), make=False) as free:
             return WAITING if free else RUNNING

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from tunesweep.report import anchors, factors, tuning, tuning_remarks
 from tunesweep.report.columns import ABOUT, DASH, Column, columns
@@ -15,6 +16,7 @@ from tunesweep.report.seeds import merge
 from tunesweep.report.verdict import Verdict, judge
 from tunesweep.report.within import conclusions
 
+FEW_STEPS = 50  # of an optimiser; what methods' authors publish takes hundreds
 RANDOM = "random"  # what `model.source` says of weights that were drawn, not read
 
 
@@ -145,7 +147,9 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
     for name in dict.fromkeys(str(row["model"]) for row in rows if row["model.source"] == RANDOM):
         yield f"{name} is a small random model, not pretrained."
     if any(row["before"] is not None for row in rows):
-        yield "Before training: the bare backbone, its head untrained. Not learned: it lies in the interval."
+        yield "Before training: the bare backbone, its head untrained."
+    yield from _not_learned(rows)
+    yield from _few_steps(rows)
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _together(rows)
@@ -153,6 +157,36 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
         yield from _untuned(rows)
     yield from _collapsed(rows)
     yield from anchors.remarks(rows)
+
+
+def _not_learned(rows: list[Row]) -> Iterator[str]:
+    """Say what the mark means where there is one, and what may help."""
+    if any(row["learned"] is False for row in rows):
+        yield (
+            "Not learned: the score before training lies in the interval, or all examples got one answer. "
+            "More epochs (train.epochs), examples or another rate (train.lr) may help."
+        )
+    for answer in dict.fromkeys(row["one_answer"] for row in rows if row["one_answer"]):
+        count = sum(row["one_answer"] == answer for row in rows)
+        yield f"'{one_line(answer)}' was said of every example ({count} of {len(rows)} rows)."
+
+
+def _few_steps(rows: list[Row]) -> Iterator[str]:
+    """Say where training was so short that the outcome says little of a method."""
+    steps = [found for row in rows if (found := _steps(row)) is not None]
+    if few := [count for count in steps if count < FEW_STEPS]:
+        yield (
+            f"{len(few)} of {len(rows)} rows took fewer than {FEW_STEPS} steps ({min(few)} and more), too few to "
+            "judge a method by: train.epochs=10, say, takes more."
+        )
+
+
+def _steps(row: Row) -> int | None:
+    """Return how many steps an optimiser took."""
+    size, epochs, examples = row["train.batch_size"], row["train.epochs"], row["train_rows"]
+    if row["method.trained"] is not True or not (size and epochs and examples):
+        return None
+    return int(epochs * ceil(examples / size))
 
 
 def _together(rows: list[Row]) -> Iterator[str]:
@@ -184,7 +218,7 @@ def _ends(rows: list[Row]) -> Iterator[str]:
     for row in rows:
         if row["failure"] or row["failure_class"]:
             reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
-            yield f"{row['status']}: {row['name']}: {reason}"
+            yield f"{row['outcome']}: {row['name']}: {reason}"
     if absent := sum(row["status"] == NOT_RUN for row in rows):
         yield f"{absent} of {len(rows)} points have no record yet: the sweep or the same command runs them."
 

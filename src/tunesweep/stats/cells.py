@@ -18,6 +18,7 @@ from scipy.special import stdtr, stdtrit
 Array = np.ndarray
 FEWEST = 3  # seeds that a statement on methods takes
 DRAWS = 20_000
+ALIKE = 1e-12  # means drawn for cells with the same answers differ by rounding
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,11 @@ def drawn_means(cells: Sequence[Cell], draws: int = DRAWS) -> tuple[Array, Array
 
 
 def best_probability(cells: Sequence[Cell], higher: bool = True, draws: int = DRAWS) -> list[float]:
-    """Return for each cell the probability that its true mean is the best of them (`drawn_means`)."""
+    """Return for each cell the probability that its true mean is the best of them (`drawn_means`).
+
+    Cells that answer alike share it.
+    """
     shared, alone = drawn_means(cells, draws)
-    drawn = shared + alone
-    winners = (drawn if higher else -drawn).argmax(axis=0)
-    return [float(share) for share in np.bincount(winners, minlength=len(cells)) / draws]
+    drawn = shared + alone if higher else -shared - alone
+    best = drawn >= drawn.max(axis=0) - ALIKE
+    return [float(share) for share in (best / best.sum(axis=0)).mean(axis=1)]

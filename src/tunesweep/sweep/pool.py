@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from types import TracebackType
 
+from tunesweep.stopping import SAID
 from tunesweep.sweep.jobs import Jobs, Loss
 from tunesweep.sweep.workers import Worker
 
@@ -95,7 +96,7 @@ class Pool:
             for worker in busy:
                 worker.ask_to_stop()
             if busy:
-                print("stopping after the current step; Ctrl-C again stops at once", file=sys.stderr)
+                print(SAID, file=sys.stderr)
             while busy:
                 heard = wait([worker.channel for worker in busy], timeout=POLL_S)
                 busy = [worker for worker in busy if worker.channel not in heard and worker.alive]

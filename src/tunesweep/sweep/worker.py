@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import cloudpickle
 
+from tunesweep.stopping import Stop
 from tunesweep.sweep.relay import NEW_LOG
 
 FAREWELL = b""
@@ -26,6 +27,7 @@ def main() -> None:
     """Serve the channel that the command line names until the parent says farewell."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes Ctrl-C on, as SIGTERM
+    Stop.aloud = False  # the parent has said so
     channel, inbox = Connection(int(sys.argv[1])), SimpleQueue[bytes]()
     threading.Thread(target=_listen, args=(channel, inbox), daemon=True).start()
     try:
