@@ -176,8 +176,8 @@ def _few_steps(rows: list[Row]) -> Iterator[str]:
     steps = [found for row in rows if (found := _steps(row)) is not None]
     if few := [count for count in steps if count < FEW_STEPS]:
         yield (
-            f"{len(few)} of {len(rows)} rows took fewer than {FEW_STEPS} steps ({min(few)} and more), too few "
-            "to judge a method by: train.epochs=10, say, takes more."
+            f"{len(few)} of {len(rows)} rows took fewer than {FEW_STEPS} steps ({min(few)} and more), too "
+            "few to judge a method by: train.epochs=10, say, takes more."
         )
 
 
