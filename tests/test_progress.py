@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tunesweep.config import Point
+from tunesweep.config import Point, RuntimeConfig
 from tunesweep.point import run
-from tunesweep.progress import title
+from tunesweep.progress import say_resumed, title
 from workplace import DIGITS
 
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=3")
@@ -112,3 +112,10 @@ def test_on_a_terminal_bars_come_and_go(tmp_path):
 
 def without_escapes(shown: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+
+
+def test_a_run_that_does_not_begin_anew_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    runtime = RuntimeConfig(cache="c", point=Point(name="seed=0", index=2, total=3))
+    say_resumed(runtime, 24)
+    say_resumed(RuntimeConfig(cache="c", progress=False), 24)
+    assert capsys.readouterr().err == "[2/3] seed=0: goes on after step 24\n"

@@ -45,6 +45,14 @@ def test_one_signal_is_remembered_and_a_second_one_ends_at_once(number, capfd):
     assert capfd.readouterr().err.count("once more stops at once") == 1
 
 
+def test_a_worker_leaves_the_word_to_its_parent(capfd, monkeypatch):
+    monkeypatch.setattr(Stop, "aloud", False)
+    stop = Stop(None, 0.0)
+    stop(signal.SIGTERM, None)
+    assert stop.wanted
+    assert capfd.readouterr().err == ""
+
+
 def test_a_terminal_and_a_parent_may_both_ask():
     stop = Stop(None, 0.0)
     with stop.heard():

@@ -92,3 +92,5 @@ def test_probability_of_the_best_of_two_is_the_normal_one():
     assert found[0] == pytest.approx(norm.cdf(gap.value / gap.error), abs=0.01)
     assert best_probability([first, second], higher=False)[0] == pytest.approx(1 - found[0], abs=1e-12)
     assert best_probability([first]) == [1.0]
+    same = Cell(first.scores.copy())
+    assert best_probability([first, same]) == pytest.approx([0.5, 0.5], abs=1e-9)  # neither is ahead

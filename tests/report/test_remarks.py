@@ -1,0 +1,66 @@
+"""What a table says of rows that look like results and are none: one answer, few steps, an interruption."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tunesweep.report.rows import Row, one_answer
+from tunesweep.report.table import table
+
+
+def block_of(*records: Any) -> Any:
+    (block,) = table("s1", [Row.from_record(record) for record in records]).blocks
+    return block
+
+
+@pytest.mark.parametrize(
+    ("confusion", "found"),
+    [
+        ([[0, 422], [0, 578]], 1),
+        ([[1, 421], [0, 578]], None),
+        ([[0, 0], [0, 578]], None),  # the test split has one class: nothing else is to be said
+        ([[5, 0, 0], [7, 0, 0], [0, 0, 0]], 0),
+        (None, None),
+    ],
+)
+def test_one_answer_is_a_column_alone(confusion: Any, found: int | None) -> None:
+    assert one_answer(confusion) == found
+
+
+def test_a_row_that_gives_one_answer_has_not_learned_whatever_its_score(record: Any) -> None:
+    constant = record("a")
+    constant.metrics["learned"] = True
+    constant.metrics["test"]["confusion"] = [[0, 422], [0, 578]]
+    constant.data["labels"] = ["rotten", "fresh"]
+    other = record("b", "qlora")
+    other.data["labels"] = ["rotten", "fresh"]
+    block = block_of(constant, other)
+    assert [row["outcome"] for row in block.rows] == ["succeeded, not learned", "succeeded"]
+    assert "'fresh' was said of every example (1 of 2 rows)." in block.notes
+    assert any(note.startswith("Not learned: ") for note in block.notes)
+
+
+def test_few_steps_are_said_of_what_is_trained(record: Any) -> None:
+    def trained(name: str, method: str, epochs: int) -> Any:
+        found = record(name, method, train__epochs=epochs, train__batch_size=32, method__trained=True)
+        found.data["rows"] = {"train": 330, "select": 30, "test": 1000}
+        return found
+
+    said = [
+        note for note in block_of(trained("a", "lora", 2), trained("b", "qlora", 5)).notes if "steps" in note
+    ]
+    assert said == [  # 11 batches an epoch
+        "1 of 2 rows took fewer than 50 steps (22 and more), too few to judge a method by: train.epochs=10, "
+        "say, takes more."
+    ]
+
+
+def test_an_interrupted_run_is_no_failure_of_its_own(record: Any, failed: Any) -> None:
+    stopped = failed(record("a"))
+    stopped.failure = {"class": "interrupted", "message": "stopped after step 24", "log": ""}
+    found = table("s1", [Row.from_record(stopped), Row.from_record(record("b", "qlora"))])
+    assert [row["outcome"] for block in found.blocks for row in block.rows].count("interrupted") == 1
+    notes = [note for block in found.blocks for note in block.notes] + list(found.notes)
+    assert any(note.startswith("interrupted: ") and "stopped after step 24" in note for note in notes)
