@@ -7,6 +7,7 @@ where files lay, their names alone.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tunesweep.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 LOSSES = {"nll", "tokens"}  # of perplexity
+PATH = re.compile(r"(?<![\w./:])/[^\s'\",:]+")
 
 
 def take(store: Store, sweep_id: str, folder: Path) -> Store:
@@ -45,18 +47,18 @@ def without_places(words: list[str]) -> list[str]:
 def _nameless(record: RunRecord) -> RunRecord:
     found = json.loads(record.to_json())
     found["integrity"].pop("files", None)  # digests of files that are not kept as they were
+    found["artefacts"].pop("adapter", None)
+    (found["failure"] or {}).pop("log", None)  # may quote data
     return RunRecord.from_json(json.dumps(_names_alone(found)))
 
 
 def _names_alone(value: Any) -> Any:
-    """Return a value of JSON in which each absolute path is a file's name."""
+    """Return a value of JSON in whose texts each absolute path is a file's name."""
     if isinstance(value, Mapping):
         return {key: _names_alone(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_names_alone(item) for item in value]
-    if isinstance(value, str) and value.startswith("/"):
-        return Path(value).name
-    return value
+    return PATH.sub(lambda found: Path(found[0]).name, value) if isinstance(value, str) else value
 
 
 def _outcomes(path: Path, target: Path) -> None:

@@ -24,7 +24,8 @@ RESULTS = ROOT / "docs" / "results" / "mutation"
 PAGE = ROOT / "docs" / "mutation.md"
 MUTANTS = Path("mutants")  # where mutmut wants to be asked from the folder that holds it
 LIMIT = 0.85  # of all changes must be noticed
-ENDS = {0: "survived", 33: "not tested", 36: "timeout", 24: "timeout"}  # others of mutmut's are killed
+NOTICED = {"killed", "timeout", "segfault"}  # in mutmut's words; one that never ends is noticed, too
+UNKNOWN = {"not checked", "check was interrupted by user"}
 OTHER = "Not noticed, and none of the above."
 HEAD = """# Mutation
 
@@ -65,17 +66,20 @@ def main() -> None:
 def found() -> Found:
     """Return what became of each change, by file, and what those that survived are."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant
+    from mutmut.stats import status_by_exit_code
 
     files: dict[str, dict[str, int]] = {}
     survivors: list[dict[str, str]] = []
     for path in sorted(MUTANTS.glob("src/**/*.meta")):
         codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
         source = path.relative_to(MUTANTS).with_suffix("")
-        ends = {name: ENDS.get(code, "killed") for name, code in codes.items()}
+        ends = {name: status_by_exit_code[code] for name, code in codes.items()}
+        if UNKNOWN & set(ends.values()):
+            sys.exit(f"{path} has changes that were not tried: make mutation once more")
         if ends:
             name = str(path.relative_to(MUTANTS / "src" / "tunesweep")).removesuffix(".meta")
             files[name] = dict(sorted(Counter(ends.values()).items()))
-        for mutant in sorted(key for key, end in ends.items() if end not in {"killed", "timeout"}):
+        for mutant in sorted(key for key, end in ends.items() if end not in NOTICED):
             lines = get_diff_for_mutant(mutant, path=source).splitlines()[2:]
             before, after = (" ".join(_marked(lines, mark)) for mark in "-+")
             survivors.append({"name": _function(mutant), "before": before, "after": after})
@@ -95,10 +99,8 @@ def _function(mutant: str) -> str:
 
 def share(result: Found) -> float:
     """Return how many of all changes were noticed."""
-    counts = Counter[str]()
-    for ends in result["files"].values():
-        counts.update(ends)
-    return (counts["killed"] + counts["timeout"]) / counts.total()
+    files = result["files"].values()
+    return sum(map(noticed, files)) / sum(sum(ends.values()) for ends in files)
 
 
 def page(result: Found) -> str:
@@ -111,8 +113,8 @@ def page(result: Found) -> str:
 
 
 def noticed(ends: dict[str, int]) -> int:
-    """Return how many changes of a file were noticed; one that never ends is."""
-    return ends.get("killed", 0) + ends.get("timeout", 0)
+    """Return how many changes of a file were noticed."""
+    return sum(count for end, count in ends.items() if end in NOTICED)
 
 
 def by_reason(result: Found) -> dict[str, list[str]]:

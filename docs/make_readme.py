@@ -40,8 +40,8 @@ def main() -> None:
         take(store, sweep, KEPT)
     text = README.read_text(encoding="utf-8")
     new = replaced(text, output(Store(KEPT)))
-    if given.check and new != text:
-        sys.exit("README.md is not what the records of its sweep say: run docs/make_readme.py")
+    if given.check:
+        sys.exit("README.md is not what its records say: run docs/make_readme.py" if new != text else 0)
     README.write_text(new, encoding="utf-8")
 
 

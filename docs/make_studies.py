@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("studies", nargs="*", help="names of experiments; all that are kept if absent")
     parser.add_argument("--take", type=Path, help="a store whose last sweep of each is kept from now on")
-    parser.add_argument("--scale", help="of this scale only; the page is then called NAME_SCALE.md")
+    parser.add_argument("--scale", choices=["full"], help="of this scale; the page is then NAME_full.md")
     parser.add_argument(
         "--check", action="store_true", help="write nothing, and fail if a page is not up to date"
     )

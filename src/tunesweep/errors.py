@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 SHOWN = 20  # runs that a sentence lists
-OFTEN_CALLED = {  # elsewhere
+OFTEN_CALLED = {  # by transformers and PEFT, and what that is here
     "learning_rate": "lr",
     "num_train_epochs": "epochs",
     "num_epochs": "epochs",
@@ -74,8 +74,8 @@ class SweepFailed(TunesweepError):
 def suggest(value: object, options: Iterable[object]) -> str:
     """Return the options as text, and the nearest one when there is one."""
     names = ["null" if option is None else str(option) for option in options]
-    near = [word for word in (OFTEN_CALLED.get(str(value)),) if word in names]
-    near = near or difflib.get_close_matches(str(value), names, n=1)
+    known = OFTEN_CALLED.get(str(value))
+    near = [known] if known in names else difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"one of {', '.join(names)}{hint}"
 

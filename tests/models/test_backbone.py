@@ -141,16 +141,25 @@ def test_a_cpu_attends_eagerly_unless_told_otherwise(make_config):
 def test_kernels_of_a_gpu_are_asked_for_and_refused_without_one(make_config, monkeypatch):
     with pytest.raises(BadConfig, match=r"pip install 'tunesweep\[kernels\]'"):
         make_config("runtime.kernels=liger", *FEW)
-    liger, asked = types.ModuleType("liger_kernel"), []
-    liger.__spec__ = importlib.machinery.ModuleSpec("liger_kernel", None)
-    monkeypatch.setitem(sys.modules, "liger_kernel", liger)
+    asked: list[Any] = []
+    for name in ("liger_kernel", "liger_kernel.transformers", "liger_kernel.transformers.monkey_patch"):
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        module.MODEL_TYPE_TO_APPLY_LIGER_FN = {"llama": None}
+        monkeypatch.setitem(sys.modules, name, module)
     config = make_config("runtime.kernels=liger", *FEW)
     with pytest.raises(BadConfig, match="is for a GPU, and this point runs on the CPU"):
-        backbone.use_kernels(torch.nn.Linear(1, 1), config, CPU)
+        backbone.check_kernels(config, CPU)
+    backbone.check_kernels(config, torch.device("cuda"))
     path = "transformers.integrations.liger.apply_liger_kernel"
     monkeypatch.setattr(path, lambda body, settings: asked.append(settings))
-    backbone.use_kernels(torch.nn.Linear(1, 1), config, torch.device("cuda"))
+    body = torch.nn.Linear(1, 1)
+    body.config = types.SimpleNamespace(model_type="llama")
+    backbone.use_kernels(body, config)
     assert asked == [{"cross_entropy": False, "fused_linear_cross_entropy": False}]
+    body.config.model_type = "bert"
+    with pytest.raises(BadConfig, match=r"knows nothing of model=.* \(bert\)"):
+        backbone.use_kernels(body, config)
 
 
 def test_pad_and_labels_are_set_on_the_model(make_config):

@@ -10,7 +10,7 @@ import transformers
 from torch import Tensor
 
 from models.test_generation import answered, generator
-from tiny import SIZES, VOCABULARY, tiny, wrapped
+from tiny import PAD, SIZES, VOCABULARY, tiny, wrapped
 from tunesweep.models import token_losses
 
 TOKENS = 7  # of all answers
@@ -64,14 +64,35 @@ def test_scoring_goes_by_parts_too(asked: Any) -> None:
     torch.testing.assert_close(in_parts, whole)
 
 
-def test_a_model_that_caps_its_logits_has_them_all_at_once(asked: Any) -> None:
-    torch.manual_seed(0)
+def capping() -> Any:
     sizes = SIZES | {"vocab_size": VOCABULARY, "head_dim": 8, "num_key_value_heads": 2}
     config = transformers.Gemma2Config(final_logit_softcapping=0.05, **sizes)
-    model = transformers.Gemma2ForCausalLM(config).eval()
-    losses, gradients = learned(model, "decoder")
-    asked(model)
-    again, same = learned(model, "decoder")
+    return transformers.Gemma2ForCausalLM(config), "decoder"
+
+
+def shifting() -> Any:
+    sizes = {f"{part}_{name}": 2 for part in ("encoder", "decoder") for name in ("layers", "attention_heads")}
+    sizes |= {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "d_model": 16}
+    config = transformers.BartConfig(vocab_size=VOCABULARY, decoder_start_token_id=PAD, **sizes)
+    model = transformers.BartForConditionalGeneration(config)
+    model.final_logits_bias += torch.linspace(-1, 1, VOCABULARY)
+    return model, "encoder_decoder"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("make", [capping, shifting])
+def test_a_model_that_changes_its_logits_afterwards_has_them_all_at_once(
+    make: Any, known: bool, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    model, family = make()
+    model.eval()
+    losses, gradients = learned(model, family)
+    rows = asked(model)
+    if make is capping and not known:  # as a model of a kind that nobody has thought of
+        monkeypatch.setattr(token_losses, "AFTERWARDS", ())
+    again, same = learned(model, family)
+    assert set(rows) == {TOKENS}
     torch.testing.assert_close(again, losses)
     for name, gradient in gradients.items():
         torch.testing.assert_close(same[name], gradient)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tunesweep.report.rows import Row, one_answer
+from tunesweep.report.learned import one_answer
+from tunesweep.report.rows import Row
 from tunesweep.report.table import table
 
 
@@ -15,30 +16,49 @@ def block_of(*records: Any) -> Any:
     return block
 
 
+def classified(record: Any, run_id: str, confusion: Any, method: str = "lora", **changes: Any) -> Any:
+    found = record(run_id, method, **changes)
+    found.metrics["learned"] = True
+    found.metrics["test"] |= {"confusion": confusion, "n": 1000}
+    found.data["labels"] = ["rotten", "fresh"]
+    return found
+
+
 @pytest.mark.parametrize(
     ("confusion", "found"),
     [
-        ([[0, 422], [0, 578]], 1),
+        ([[0, 422], [0, 578]], "fresh"),
+        ([[422, 0], [578, 0]], "rotten"),
         ([[1, 421], [0, 578]], None),
-        ([[0, 0], [0, 578]], None),  # the test split has one class: nothing else is to be said
-        ([[5, 0, 0], [7, 0, 0], [0, 0, 0]], 0),
+        ([[0, 0], [0, 1000]], None),  # the test split has one class: nothing else is to be said
+        ([[0, 422], [0, 178]], None),  # others could not be read
+        ([[0, 422, 0], [0, 578, 0]], None),
         (None, None),
     ],
 )
-def test_one_answer_is_a_column_alone(confusion: Any, found: int | None) -> None:
-    assert one_answer(confusion) == found
+def test_one_answer_is_a_column_with_every_example(record: Any, confusion: Any, found: str | None) -> None:
+    assert one_answer(classified(record, "a", confusion)) == found
+
+
+def test_a_record_without_labels_is_a_row_all_the_same(record: Any) -> None:
+    odd = classified(record, "a", [[0, 422], [0, 578]])
+    del odd.data["labels"]
+    assert Row.from_record(odd)["learned"] is True
 
 
 def test_a_row_that_gives_one_answer_has_not_learned_whatever_its_score(record: Any) -> None:
-    constant = record("a")
-    constant.metrics["learned"] = True
-    constant.metrics["test"]["confusion"] = [[0, 422], [0, 578]]
-    constant.data["labels"] = ["rotten", "fresh"]
-    other = record("b", "qlora")
-    other.data["labels"] = ["rotten", "fresh"]
-    block = block_of(constant, other)
+    constant = classified(record, "a", [[0, 422], [0, 578]])
+    block = block_of(constant, classified(record, "b", [[400, 22], [100, 478]], "qlora"))
     assert [row["outcome"] for row in block.rows] == ["succeeded, not learned", "succeeded"]
-    assert "'fresh' was said of every example (1 of 2 rows)." in block.notes
+    assert "'fresh' was said of every example (1 of 2 runs)." in block.notes
+    assert any(note.startswith("Not learned: ") for note in block.notes)
+
+
+def test_of_several_seeds_each_run_is_counted(record: Any) -> None:
+    seeds = [classified(record, f"s{seed}", [[400, 22], [100, 478]], seed=seed) for seed in (0, 1)]
+    block = block_of(*seeds, classified(record, "s2", [[0, 422], [0, 578]], seed=2))
+    assert len(block.rows) == 1
+    assert "'fresh' was said of every example (1 of 3 runs)." in block.notes
     assert any(note.startswith("Not learned: ") for note in block.notes)
 
 
@@ -46,13 +66,14 @@ def test_few_steps_are_said_of_what_is_trained(record: Any) -> None:
     def trained(name: str, method: str, epochs: int) -> Any:
         found = record(name, method, train__epochs=epochs, train__batch_size=32, method__trained=True)
         found.data["rows"] = {"train": 330, "select": 30, "test": 1000}
+        found.cost["epochs"] = epochs
         return found
 
     said = [
         note for note in block_of(trained("a", "lora", 2), trained("b", "qlora", 5)).notes if "steps" in note
     ]
     assert said == [  # 11 batches an epoch
-        "1 of 2 rows took fewer than 50 steps (22 and more), too few to judge a method by: train.epochs=10, "
+        "1 of 2 runs took fewer than 50 steps (22 and more), too few to judge a method by: train.epochs=10, "
         "say, takes more."
     ]
 

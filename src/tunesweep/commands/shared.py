@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,8 +37,16 @@ def one_sentence() -> Iterator[None]:
 
 
 def emit(found: Any) -> None:
-    """Print as JSON; a folder is its path."""
-    typer.echo(json.dumps(found, indent=1, default=str))
+    """Print as JSON; a folder is its path, and a number that is none is null."""
+    typer.echo(json.dumps(_finite(found), indent=1, allow_nan=False, default=os.fspath))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def tell(problems: Iterable[str]) -> None:

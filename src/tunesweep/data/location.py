@@ -82,7 +82,8 @@ def _nearest(folder: Path, name: str) -> str:
         names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     except OSError:
         return f"there is no folder {folder}"
-    alike = [other for other in names if Path(other).suffix == Path(name).suffix]
+    kind = Path(name).suffix  # of a folder there is none
+    alike = [other for other in names if Path(other).suffix == kind or not kind]
     near = difflib.get_close_matches(name, names, n=3) or alike[:3]
     where = folder.resolve()
     return f"{where} has {', '.join(near)}" if near else f"{where} has none like it"

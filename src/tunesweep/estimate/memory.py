@@ -169,6 +169,7 @@ def _logits(config: RunConfig, shape: Shape, batch: Batch, compute: int, learnt:
         batch.tokens if config.dataset.task == "language_modeling" else max(1, batch.written)
     )
     number = 4 * (3 if learnt else 2) + (compute if compute == 2 else 0)
-    if shape.vocabulary:  # many are computed in parts
+    answers = config.dataset.task != "classification" or config.readout.name == "generate"
+    if shape.vocabulary and answers:  # whose losses are computed in parts; label words are scored at once
         places = min(places, max(1, LOGITS_AT_ONCE // shape.vocabulary))
     return places * shape.vocabulary * number

@@ -16,6 +16,7 @@ from tunesweep.checkpoint import Notes
 from tunesweep.errors import StorageError, TunesweepError
 from tunesweep.fused.member import Member
 from tunesweep.positions import begin_at, steps_per_epoch
+from tunesweep.progress import say_resumed
 from tunesweep.stopping import Stop
 from tunesweep.training import names_of
 
@@ -48,6 +49,7 @@ class GroupKeeper(Callback):
             batches = member.work.data.batches
             begin_at(trainer, batches, epoch, within)
             assert member.work.kept
+            say_resumed(member.work.config.runtime, member.work.kept.step)
             member.course.history = list(member.work.kept.history)
             member.best = type(member.best)(member.best.monitor, member.best.folder, **member.work.kept.best)
             member.work.record.resumed = [*member.work.kept.resumed, member.work.kept.step]

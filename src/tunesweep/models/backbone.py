@@ -85,6 +85,7 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
     """Load pretrained weights as the readout needs them; refuse a file that lacks some."""
     import transformers
 
+    check_kernels(config, device)
     auto = getattr(transformers, auto_class(config))
     folder = _folder(config, data)
     try:
@@ -98,7 +99,7 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
         raise BadConfig(_loading_sentence(config, error)) from error
     _check_complete(config, info)
     tame_four_bit(body, compute_dtype(config))
-    use_kernels(body, config, device)
+    use_kernels(body, config)
     if config.runtime.gradient_checkpointing:
         body.gradient_checkpointing_enable({"use_reentrant": False})
     return body  # type: ignore[no-any-return]
@@ -184,16 +185,26 @@ def attention(config: RunConfig, device: torch.device) -> str:
     return "flash_attention_2" if flash and config.model.family == "decoder" else "sdpa"
 
 
-def use_kernels(body: nn.Module, config: RunConfig, device: torch.device) -> None:
-    """Put Liger's kernels into a model's layers, if asked; losses stay ours, and so do weights and names."""
-    if config.runtime.kernels != "liger":
-        return
-    if device.type != "cuda":
+def check_kernels(config: RunConfig, device: torch.device) -> None:
+    """Refuse Liger's kernels where there is no GPU."""
+    if config.runtime.kernels == "liger" and device.type != "cuda":
         raise BadConfig(
             "runtime.kernels=liger is for a GPU, and this point runs on the CPU: leave it at torch"
         )
+
+
+def use_kernels(body: nn.Module, config: RunConfig) -> None:
+    """Put Liger's kernels into a model's layers, if asked; losses stay ours, and so do weights and names."""
+    if config.runtime.kernels != "liger":
+        return
+    from liger_kernel.transformers.monkey_patch import MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN
     from transformers.integrations.liger import apply_liger_kernel
 
+    if body.config.model_type not in KNOWN:  # type: ignore[union-attr]
+        raise BadConfig(
+            f"runtime.kernels=liger knows nothing of model={config.model.name} ({body.config.model_type}): "  # type: ignore[union-attr]
+            "leave it at torch"
+        )
     apply_liger_kernel(body, {"cross_entropy": False, "fused_linear_cross_entropy": False})
 
 

@@ -44,9 +44,8 @@ class Generator(Readout):
         the row. Logits are computed where answers are predicted, and nowhere else.
         """
         ids, mask, answers = _parts(batch)
-        head: nn.Module = unwrapped(self.body).get_output_embeddings()  # type: ignore[operator]
         compute = partial(self.language.answer_logits, self.body, ids, mask, answers)
-        losses = token_losses.losses(head, compute, torch.cat(answers))
+        losses = token_losses.losses(unwrapped(self.body), compute, torch.cat(answers))
         counts = torch.tensor([len(answer) for answer in answers], device=ids.device)
         owners = torch.arange(len(answers), device=ids.device).repeat_interleave(counts)
         return losses.new_zeros(len(answers)).index_add(0, owners, losses), counts

@@ -17,24 +17,34 @@ from torch.utils.checkpoint import checkpoint
 
 from tunesweep.config.runtime import LOGITS_AT_ONCE
 
+AFTERWARDS = ("final_logit_softcapping", "logits_scaling", "logit_scale")  # Gemma, Granite, Cohere
 
-def losses(head: nn.Module, compute: Callable[[], Tensor], targets: Tensor) -> Tensor:
+
+def losses(body: nn.Module, compute: Callable[[], Tensor], targets: Tensor) -> Tensor:
     """Return the cross-entropy of each target in nats [targets]; `compute` returns their logits.
 
     In parts where there are many, the head is a plain linear layer, and the model takes what it says for its
-    logits as it is; a model that scales or caps them afterwards has them all at once.
+    logits as it is; a model that shifts, scales or caps them afterwards has them all at once.
     """
+    head: nn.Module = body.get_output_embeddings()  # type: ignore[operator]
     words = getattr(head, "out_features", 0)
-    if _is_plain(head) and len(targets) * words > LOGITS_AT_ONCE:
+    if _is_plain(head) and not _goes_on(body) and len(targets) * words > LOGITS_AT_ONCE:
         with _passed_over(head) as given:
             hidden = compute()
         if len(given) == 1 and given[0] is hidden:
             return _in_parts(head, hidden, targets, max(1, LOGITS_AT_ONCE // words))
+        del hidden, given  # a model whose way of going on has a name that is not known here
     return _losses(compute(), targets)
 
 
+def _goes_on(body: nn.Module) -> bool:
+    """Whether a model changes its logits after the head, by the names that transformers has for it."""
+    changed = any(getattr(body.config, name, None) not in (None, 1) for name in AFTERWARDS)
+    return changed or hasattr(body, "final_logits_bias")
+
+
 def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
-    """Whether a layer is no more than a product: neither in 4 bits, nor sharded, wrapped or hooked."""
+    """Whether a layer is no more than a product: neither in 4 bits, nor wrapped, nor hooked."""
     return type(head) is nn.Linear and "forward" not in vars(head)
 
 

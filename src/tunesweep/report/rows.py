@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, flatten, number, numbers, one_line, surroundings, texts
+from tunesweep.report.learned import learned, one_answer, outcome
 from tunesweep.report.where import narrow
 from tunesweep.search.trials import Selected, on_select, selected
 from tunesweep.stats.proportion import wilson
@@ -89,9 +91,14 @@ def _share(numbers: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _training(numbers: Mapping[str, Any], record: RunRecord) -> dict[str, float | None]:
-    """Return the minutes of training in all."""
+    """Return the minutes of training in all, and how many steps an optimiser took."""
     epochs, minutes = number(record.cost.get("epochs")), numbers["minutes_per_epoch"]
-    return {"training_minutes": epochs * minutes if epochs and minutes is not None else None}
+    size, examples = number(dig(record.config, "train.batch_size")), numbers["train_rows"]
+    of_rows = dig(record.config, "dataset.task") != "language_modeling"  # which learns from blocks
+    return {
+        "training_minutes": epochs * minutes if epochs and minutes is not None else None,
+        "steps": int(epochs * ceil(examples / size)) if epochs and size and examples and of_rows else None,
+    }
 
 
 def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,33 +108,14 @@ def _score(record: RunRecord, texts: Mapping[str, Any]) -> dict[str, Any]:
     low, high = _interval(dig(record.metrics, f"{split}.interval"))
     if low is None and metric == "accuracy" and score is not None and n:
         low, high = wilson(round(score * n), n)
-    learned = record.metrics.get("learned")
-    if learned is True and (one := one_answer(dig(record.metrics, f"{split}.confusion"))) is not None:
-        learned, texts = False, {**texts, "one_answer": str(record.data["labels"][one])}
     return {
         **{"score": score, "n": n, "low": low, "high": high},
         "interval": None if low is None else (low, high),
         "before": number(dig(record.metrics, f"before.{metric}")),
-        "learned": learned if isinstance(learned, bool) else None,
-        "outcome": _outcome(record, learned),
-        "one_answer": texts.get("one_answer"),
+        "learned": learned(record),
+        "one_answer": one_answer(record),
+        "outcome": outcome(record),
     }
-
-
-def _outcome(record: RunRecord, learned: object) -> str:
-    """Return the status in a reader's words."""
-    if (record.failure or {}).get("class") == "interrupted":
-        return "interrupted"
-    return f"{record.status}, not learned" if learned is False else record.status
-
-
-def one_answer(confusion: object) -> int | None:
-    """Return the class that every example was said to be, by its place; None where there are several."""
-    if not isinstance(confusion, list) or len(confusion) < 2:
-        return None
-    said = [place for place, column in enumerate(zip(*confusion, strict=True)) if any(column)]
-    true = sum(any(row) for row in confusion)
-    return said[0] if len(said) == 1 and true > 1 else None
 
 
 def _interval(value: object) -> tuple[float | None, float | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 
 from tunesweep.report import anchors, factors, tuning, tuning_remarks
 from tunesweep.report.columns import ABOUT, DASH, Column, columns
@@ -159,34 +158,30 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
     yield from anchors.remarks(rows)
 
 
+def _runs(rows: list[Row]) -> list[Row]:
+    return [run for row in rows for run in row.runs or (row,)]
+
+
 def _not_learned(rows: list[Row]) -> Iterator[str]:
     """Say what the mark means where there is one, and what may help."""
-    if any(row["learned"] is False for row in rows):
+    runs = _runs(rows)
+    if any(run["learned"] is False for run in runs):
         yield (
             "Not learned: the score before training lies in the interval, or all examples got one answer. "
             "More epochs (train.epochs), examples or another rate (train.lr) may help."
         )
-    for answer in dict.fromkeys(row["one_answer"] for row in rows if row["one_answer"]):
-        count = sum(row["one_answer"] == answer for row in rows)
-        yield f"'{one_line(answer)}' was said of every example ({count} of {len(rows)} rows)."
+    for answer, times in Counter(run["one_answer"] for run in runs if run["one_answer"]).items():
+        yield f"'{one_line(answer)}' was said of every example ({times} of {len(runs)} runs)."
 
 
 def _few_steps(rows: list[Row]) -> Iterator[str]:
     """Say where training was so short that the outcome says little of a method."""
-    steps = [found for row in rows if (found := _steps(row)) is not None]
+    steps = [run["steps"] for run in _runs(rows) if run["steps"] and run["score"] is not None]
     if few := [count for count in steps if count < FEW_STEPS]:
         yield (
-            f"{len(few)} of {len(rows)} rows took fewer than {FEW_STEPS} steps ({min(few)} and more), too "
-            "few to judge a method by: train.epochs=10, say, takes more."
+            f"{len(few)} of {len(_runs(rows))} runs took fewer than {FEW_STEPS} steps ({min(few)} and more), "
+            "too few to judge a method by: train.epochs=10, say, takes more."
         )
-
-
-def _steps(row: Row) -> int | None:
-    """Return how many steps an optimiser took."""
-    size, epochs, examples = row["train.batch_size"], row["train.epochs"], row["train_rows"]
-    if row["method.trained"] is not True or not (size and epochs and examples):
-        return None
-    return int(epochs * ceil(examples / size))
 
 
 def _together(rows: list[Row]) -> Iterator[str]:

@@ -58,6 +58,8 @@ def _runtime(record: RunRecord, job: Job) -> RuntimeConfig:
         for key in ("strategy", "devices", "gradient_checkpointing", "attention", "kernels")
         if key in told
     }
+    if job.device == "cpu":
+        known.pop("kernels", None)  # of a GPU
     return RuntimeConfig(
         store=job.beside,
         cache=job.cache,

@@ -18,7 +18,7 @@ from scipy.special import stdtr, stdtrit
 Array = np.ndarray
 FEWEST = 3  # seeds that a statement on methods takes
 DRAWS = 20_000
-ALIKE = 1e-12  # means drawn for cells with the same answers differ by rounding
+ALIKE = 1e-7  # means drawn for cells with the same answers differ by rounding
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def drawn_means(cells: Sequence[Cell], draws: int = DRAWS) -> tuple[Array, Array
 def best_probability(cells: Sequence[Cell], higher: bool = True, draws: int = DRAWS) -> list[float]:
     """Return for each cell the probability that its true mean is the best of them (`drawn_means`).
 
-    Cells that answer alike share it.
+    Cells that answer alike share it in equal parts.
     """
     shared, alone = drawn_means(cells, draws)
     drawn = shared + alone if higher else -shared - alone

@@ -12,6 +12,7 @@ from tunesweep.config import WandbConfig
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import dig, number
 from tunesweep.report.html.details import KINDS, square
+from tunesweep.report.learned import learned
 from tunesweep.report.rows import UNSHOWN, Row
 from tunesweep.report.tracking.session import NAME, flat, key, session, tag, tags_of
 
@@ -92,8 +93,8 @@ def _scalars(scores: Any) -> dict[str, Any]:
 def _tags(record: RunRecord, block: str | None, sweeps: Iterable[str]) -> list[str]:
     groups = (f"sweep:{name}" for name in (record.sweep_id, *sweeps) if name)
     parts = (dig(record.config, f"{group}.name") for group in ("model", "method", "dataset"))
-    learned = "not learned" if record.metrics.get("learned") is False else None
-    words = (*(str(part) for part in parts if part), record.status, learned)
+    mark = "not learned" if learned(record) is False else None
+    words = (*(str(part) for part in parts if part), record.status, mark)
     return tags_of([*groups, *words, block_tag(block)])
 
 
