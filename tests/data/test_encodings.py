@@ -281,5 +281,9 @@ def test_an_image_has_two_sides_that_size_divides() -> None:
     for sides in ((8, 8), (9, 8), (8, 9)):
         with pytest.raises(BadConfig, match=r"encoding\.size=3 must divide"):
             image_encoding("pixels_flat", size=3).encode(np.zeros(sides))
+    lines = image_encoding("pixels_rows", row_separator="\n")
+    assert lines.decode(lines.encode(TINY), TINY.shape) == pytest.approx(TINY)
+    wide = np.array([[0, 2, 4, 6], [2, 4, 6, 8]])  # averages of one row and two columns, each
+    assert image_encoding("pixels_flat", size=2).encode(wide) == "1 5 3 7"
     assert image_encoding("binary_flat", threshold=1, high=2.0).encode(np.array([[1, 2]])) == "0 1"
     assert image_encoding("pixels_flat", low=0.0, high=2.0).encode(np.array([[0, 2]])) == "0 2"

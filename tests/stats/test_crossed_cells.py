@@ -94,6 +94,9 @@ def test_probability_of_the_best_of_two_is_the_normal_one():
     assert best_probability([first]) == [1.0]
     same = Cell(first.scores.copy())
     assert best_probability([first, same]) == pytest.approx([0.5, 0.5], abs=1e-9)  # neither is ahead
+    seeded = [Cell(drawn(4, 200, spread=0.4, mean=mean, seed=9)) for mean in (0.0, 0.1)]
+    up, down = (best_probability(seeded, higher=higher) for higher in (True, False))
+    assert down == pytest.approx(up[::-1], abs=1e-9)  # the best of one is the worst of the other
     third = Cell(first.scores.copy())
     of_four = best_probability([first, same, second, third])
     assert of_four[0] == pytest.approx(of_four[1], abs=1e-9) == pytest.approx(of_four[3], abs=1e-9)
