@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 from kept import RESULTS
@@ -47,8 +48,10 @@ def main() -> None:
 
 def shown() -> str:
     """Return the page, without the time at which it was made."""
-    store = Store(RESULTS / "main_sweep")
-    return NOW.sub("", page(store, render.build(store, Scope())))
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        shutil.copytree(RESULTS / "main_sweep", "multirun")  # as a reader has it
+        store = Store("multirun")
+        return NOW.sub("", page(store, render.build(store, Scope())))
 
 
 def digest(text: str) -> str:

@@ -81,4 +81,4 @@ def test_the_command_hands_its_words_to_train(store: Store, monkeypatch: pytest.
 def test_an_unknown_sweep_is_said(store: Store) -> None:
     result = CliRunner().invoke(app, ["extend", "nope", "seed=3", "--store", str(store.root)])
     assert result.exit_code == 1
-    assert f"choose one of {SWEEP}" in result.stderr
+    assert f"{SWEEP} (2026-11-28T15:05: model=random_bert" in result.stderr

@@ -13,12 +13,12 @@ def one_answer(record: RunRecord) -> str | None:
     split = dig(record.metrics, "protocol.split")
     confusion, n = (dig(record.metrics, f"{split}.{key}") for key in ("confusion", "n"))
     labels = record.data.get("labels") or ()
-    if not isinstance(confusion, list) or sum(map(any, confusion)) < 2:
+    if not isinstance(confusion, list) or [type(row) for row in confusion] != [list] * len(labels):
+        return None
+    if {len(row) for row in confusion} != {len(labels)} or sum(map(any, confusion)) < 2:
         return None  # of one true class nothing else is to be said
     said = [sum(column) for column in zip(*confusion, strict=True)]
-    if len(said) != len(labels) or n not in said:  # an answer that cannot be read has no column
-        return None
-    return str(labels[said.index(n)])
+    return str(labels[said.index(n)]) if n in said else None  # an answer that cannot be read has no column
 
 
 def learned(record: RunRecord) -> bool | None:

@@ -47,19 +47,12 @@ def report(
     paths = save(store, result, scope)
     console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
     page = next(path for path in paths if path.suffix == ".html")
-    hint = f"Next: open {page}, or ask `{_question(store, result, scope)}` which row is enough."
+    question = shlex.join(["tunesweep", "recommend", *scope.words(result.name, store)])
+    hint = f"Next: open {page}, or ask `{question}` which row is enough."
     console.print(hint, markup=False, highlight=False, soft_wrap=True)
     if plots:
         paths += _plots(store, result, scope, console)
     return paths
-
-
-def _question(store: Store, result: Table, scope: Scope) -> str:
-    """Return the command that recommends a row of this table."""
-    what = ["--all"] if scope.all else ["--sweep", result.name]
-    where = [word for each in scope.where for word in ("--where", each)]
-    place = [] if str(store.root) == "multirun" else ["--store", str(store.root)]
-    return shlex.join(["tunesweep", "recommend", *what, *where, *place])
 
 
 def _plots(store: Store, result: Table, scope: Scope, console: Console) -> list[Path]:

@@ -30,6 +30,12 @@ class Scope:
     all: bool = False
     where: tuple[str, ...] = ()
 
+    def words(self, name: str, store: Store) -> list[str]:
+        """Return the options with which a command asks about the same rows."""
+        what = ["--all"] if self.all else ["--sweep", name]
+        where = [word for each in self.where for word in ("--where", each)]
+        return [*what, *where, *([] if str(store.root) == "multirun" else ["--store", str(store.root)])]
+
 
 @dataclass(frozen=True)
 class Row:
