@@ -49,7 +49,8 @@ def report(
     page = next(path for path in paths if path.suffix == ".html")
     question = shlex.join(["tunesweep", "recommend", *scope.words(result.name, store)])
     hint = f"Next: open {page}, or ask `{question}` which row is enough."
-    console.print(hint, markup=False, highlight=False, soft_wrap=True)
+    if any(row["score"] is not None for block in result.blocks for row in block.rows):
+        console.print(hint, markup=False, highlight=False, soft_wrap=True)
     if plots:
         paths += _plots(store, result, scope, console)
     return paths
