@@ -65,7 +65,7 @@ class RuntimeConfig:
     eval_batch_size: int = 64  # examples per forward in scoring
     gradient_checkpointing: bool = False  # compute layers twice, and keep less in memory
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
-    kernels: str = "torch"  # or liger: fused norms, rotations and feed-forward layers for a GPU (Triton)
+    kernels: str = "standard"  # or liger: fused norms, rotations and feed-forward layers for a GPU (Triton)
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
     force: bool = False  # run again what is finished
     checkpoint_minutes: float = 5  # a run that is killed loses no more; 0: after every step
@@ -97,6 +97,6 @@ class RuntimeConfig:
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")
-        require(self.kernels, ("torch", "liger"), "runtime.kernels")
+        require(self.kernels, ("standard", "liger"), "runtime.kernels")
         if self.kernels == "liger" and find_spec("liger_kernel") is None:
             raise BadConfig("runtime.kernels=liger needs a package: pip install 'tunesweep[kernels]'")

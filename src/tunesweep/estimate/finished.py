@@ -21,7 +21,7 @@ WAYS = {
     "gradient_checkpointing": None,
     "attention": None,
     "executor": None,
-    "kernels": "torch",
+    "kernels": "standard",
 }
 
 

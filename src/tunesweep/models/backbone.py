@@ -189,7 +189,7 @@ def check_kernels(config: RunConfig, device: torch.device) -> None:
     """Refuse Liger's kernels where there is no GPU."""
     if config.runtime.kernels == "liger" and device.type != "cuda":
         raise BadConfig(
-            "runtime.kernels=liger is for a GPU, and this point runs on the CPU: leave it at torch"
+            "runtime.kernels=liger is for a GPU, and this point runs on the CPU: leave it at standard"
         )
 
 
@@ -203,7 +203,7 @@ def use_kernels(body: nn.Module, config: RunConfig) -> None:
     if body.config.model_type not in KNOWN:  # type: ignore[union-attr]
         raise BadConfig(
             f"runtime.kernels=liger knows nothing of model={config.model.name} ({body.config.model_type}): "  # type: ignore[union-attr]
-            "leave it at torch"
+            "leave it at standard"
         )
     apply_liger_kernel(body, {"cross_entropy": False, "fused_linear_cross_entropy": False})
 
