@@ -59,9 +59,9 @@ COUNTS_NOT = listed(
     dataset.local dataset.revision
     runtime.store runtime.cache runtime.device runtime.workers runtime.threads runtime.stop_after
     runtime.strategy runtime.devices runtime.checkpoint_minutes runtime.timeout_minutes runtime.extends
-    runtime.micro_batch runtime.eval_batch_size runtime.fuse runtime.probe_steps
-    runtime.gradient_checkpointing runtime.attention runtime.kernels runtime.keep runtime.force
-    runtime.progress
+    runtime.micro_batch runtime.eval_batch_size runtime.fuse runtime.early_exit runtime.probe_steps
+    runtime.gradient_checkpointing runtime.packing runtime.attention runtime.kernels
+    runtime.keep runtime.force runtime.progress
     runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
     runtime.point.run_id runtime.point.sweep_id runtime.point.model_fingerprint
     runtime.point.data_fingerprint runtime.point.name runtime.point.index runtime.point.total

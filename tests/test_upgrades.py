@@ -44,7 +44,7 @@ def test_there_is_a_step_from_every_version_and_each_leads_to_the_next() -> None
 
 def test_a_step_leaves_what_it_was_given_as_it_was() -> None:
     old = {"schema_version": 1, "run_id": "a1"}
-    assert upgrade(old) == {"schema_version": 2, "run_id": "a1", "resumed": []}
+    assert upgrade(old) == {"schema_version": 3, "run_id": "a1", "resumed": [], "stopped": ""}
     assert old == {"schema_version": 1, "run_id": "a1"}
 
 
@@ -56,7 +56,7 @@ def test_the_golden_records_are_of_version_1_and_are_read_with_all_they_say(gold
         data: dict[str, Any] = json.loads(golden.path("records", run_id).read_text())
         assert data["schema_version"] == 1
         assert "resumed" not in data
-        assert vars(record) == data | {"resumed": [], "schema_version": SCHEMA_VERSION}
+        assert vars(record) == data | {"resumed": [], "stopped": "", "schema_version": SCHEMA_VERSION}
 
 
 def test_the_golden_store_is_reported(golden: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from tunesweep.config import RunConfig
-from tunesweep.errors import StorageError, TunesweepError
+from tunesweep.errors import EarlyExit, StorageError, TunesweepError
 from tunesweep.record import RunRecord, draft
 from tunesweep.store import Store
 
@@ -35,6 +35,8 @@ def attempt(
     try:
         work(record)
         record.status = "succeeded"
+    except EarlyExit as end:
+        record.status, record.stopped = "stopped", str(end)
     except BaseException as error:  # a library's exit, too, is the point's failure
         kind, cause = _diagnose(error)
         _fail(record, kind, _sentence(kind, cause), _log(error))

@@ -59,6 +59,12 @@ class TimedOut(TunesweepError):
     failure = "timeout"
 
 
+class EarlyExit(TunesweepError):
+    """A run ends early, by choice: others of its group did better. It has not failed."""
+
+    failure = "early exit"
+
+
 class StorageError(TunesweepError):
     """The store or the cache cannot be written or read."""
 

@@ -52,7 +52,8 @@ def _bare(config: RunConfig) -> str:
         [
             *(asked, point.model_fingerprint, point.data_fingerprint, asdict(config.method.shots)),
             *(config.method.quantisation, str(base_dtype(config)), config.train.precision),
-            *(config.train.dropout, runtime.attention, runtime.kernels, runtime.eval_batch_size),
+            *(config.train.dropout, runtime.packing, runtime.attention, runtime.kernels),
+            runtime.eval_batch_size,
         ]
     )
 

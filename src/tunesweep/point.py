@@ -9,7 +9,7 @@ from tunesweep.attempt import attempt
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused.carry import dissolved, handed_over
 from tunesweep.progress import say_result
-from tunesweep.record import RunRecord
+from tunesweep.record import RunRecord, settled
 from tunesweep.report.tracking import mirror_run
 from tunesweep.silence import quiet_libraries
 from tunesweep.store import Store
@@ -26,7 +26,7 @@ def run(config: RunConfig) -> RunRecord:
         record = handed_over.pop(config.runtime.point.run_id, None)  # trained with others, a moment ago
         if record is None:
             known = store.get(config.runtime.point.run_id)
-            if known is not None and not known.failed and not config.runtime.force:
+            if known is not None and settled(known, config):
                 return known
             work = partial(carry_out, config, store)
             record = brake.not_started(config, store) or attempt(config, store, work)

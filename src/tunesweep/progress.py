@@ -52,6 +52,8 @@ def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
         return
     failure = record.failure or {}
     what = f"failed, {failure.get('class')}: {failure.get('message')}"
+    if record.stopped:
+        what = f"stopped {record.stopped}"
     if record.main_metric is not None:
         what = f"{record.metrics['protocol']['metric']} {record.main_metric:.3f} on test, all checks passed"
     minutes = f", {record.cost['minutes']:.1f} min" if "minutes" in record.cost else ""

@@ -21,6 +21,7 @@ _RUNTIME = (
     "micro_batch",
     "eval_batch_size",
     "gradient_checkpointing",
+    "packing",
     "attention",
     "kernels",
 )
@@ -51,6 +52,7 @@ class RunRecord:
     provenance: dict[str, Any] = field(default_factory=dict)
     artefacts: dict[str, str] = field(default_factory=dict)  # kind -> path below the store
     failure: dict[str, str] | None = None  # class, message, log
+    stopped: str = ""  # of a run that ended early, by choice: when, and why
     warnings: list[str] = field(default_factory=list)
     started: str = ""
     finished: str = ""
@@ -60,6 +62,11 @@ class RunRecord:
     def failed(self) -> bool:
         """Whether the point has no number to show."""
         return self.status == "failed"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the point has a score, and what belongs to it."""
+        return self.status == "succeeded"
 
     @property
     def main_metric(self) -> float | None:
@@ -83,6 +90,13 @@ def unstarted(config: RunConfig, message: str, kind: str, log: str = "") -> RunR
     record = draft(config)
     record.failure = {"class": kind, "message": message, "log": log}
     return record
+
+
+def settled(record: RunRecord | None, config: RunConfig) -> bool:
+    """Whether a point needs no carrying out: it succeeded, or was stopped early and would be again."""
+    if record is None or config.runtime.force:
+        return False
+    return record.succeeded or (record.status == "stopped" and config.runtime.early_exit is not None)
 
 
 def draft(config: RunConfig) -> RunRecord:

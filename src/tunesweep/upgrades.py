@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesweep.errors import StorageError
 
-SCHEMA_VERSION = 2  # of what is written; raised by adding a step
+SCHEMA_VERSION = 3  # of what is written; raised by adding a step
 
 Data = dict[str, Any]
 
@@ -21,7 +21,15 @@ def _resumed(record: Data) -> Data:
     return record | {"resumed": [], "schema_version": 2}
 
 
-STEPS: dict[int, Callable[[Data], Data]] = {1: _resumed}  # version -> what makes the next one of it
+def _stopped(record: Data) -> Data:
+    """2 to 3: a run may have ended early; all earlier ones went to their end, or failed."""
+    return record | {"stopped": "", "schema_version": 3}
+
+
+STEPS: dict[int, Callable[[Data], Data]] = {
+    1: _resumed,
+    2: _stopped,
+}  # version -> what makes the next one of it
 
 
 def upgrade(record: Data) -> Data:

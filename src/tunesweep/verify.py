@@ -39,16 +39,16 @@ def chosen(store: Store, run_ids: Sequence[str], everything: bool) -> list[RunRe
     if run_ids:
         return [_named(store, run_id) for run_id in run_ids]
     if everything:
-        return [record for record in store.records() if not record.failed]
+        return [record for record in store.records() if record.succeeded]
     found = (store.get(run_id) for run_id in find_sweep(store)[1]["members"])
-    return [record for record in found if record and not record.failed]
+    return [record for record in found if record and record.succeeded]
 
 
 def _named(store: Store, run_id: str) -> RunRecord:
     record = store.get(run_id)
-    if record and not record.failed:
+    if record and record.succeeded:
         return record
-    finished = [other.run_id for other in store.records() if not other.failed]
+    finished = [other.run_id for other in store.records() if other.succeeded]
     state = "has failed and keeps no files" if record else f"has no readable record in {store.root}"
     raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, finished)}")
 

@@ -93,17 +93,6 @@ def test_a_failed_point_runs_again_and_the_others_do_not(command: CommandLine) -
     assert (again.names, again.status) == (["lora.r=2"], 0)
 
 
-def test_a_stopped_point_is_final(command: CommandLine) -> None:
-    def stop(config: RunConfig) -> RunRecord:
-        record = succeed(config)
-        record.status = "stopped"
-        return record
-
-    command.task = stop
-    command("lora.r=4")
-    assert command("lora.r=4").names == []
-
-
 def test_a_failed_integrity_check_is_shown_and_not_run_again(command: CommandLine) -> None:
     command.task = lambda config: fail(config, "integrity")
     command("lora.r=4")

@@ -5,7 +5,7 @@ configuration, and `catalogue` reads the methods from their YAML.
 """
 
 from tunesweep.capabilities.cells import AXES, Cell, cells, cells_of, traits
-from tunesweep.capabilities.points import cell_of, check, learns_from_features, problems
+from tunesweep.capabilities.points import cell_of, check, learns_from_features, packs, problems
 from tunesweep.capabilities.rules import RULES, Rule, why_not
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "cells_of",
     "check",
     "learns_from_features",
+    "packs",
     "problems",
     "traits",
     "why_not",

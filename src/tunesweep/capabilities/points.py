@@ -143,3 +143,10 @@ def learns_from_features(config: RunConfig) -> bool:
     single = config.runtime.strategy == "single" and config.model.family != "vision"
     reads = config.readout.name == "linear" or (config.readout.name == "head" and len(config.model.head) == 1)
     return single and reads and config.train.dropout == 0 and "head_alone" in traits(config.method)
+
+
+def packs(config: RunConfig) -> bool:
+    """Whether a point's batches are packed: those of a decoder that writes, with nothing before each text."""
+    writes = config.readout.name == "generate" or config.dataset.task != "classification"
+    nothing_before = not config.method.shots.k and "virtual_tokens" not in traits(config.method)
+    return config.runtime.packing and config.model.family == "decoder" and writes and nothing_before

@@ -79,7 +79,7 @@ def lower(record: RunRecord, keep: str) -> RunRecord:
     """Return a finished run's record as it would be, had it kept less of its weights."""
     whole = record.config.get("method", {}).get("trains") == ".*"
     folder = record.artefacts.get("adapter")
-    if record.failed or folder is None or (keep == "adapter" and not whole):
+    if not record.succeeded or folder is None or (keep == "adapter" and not whole):
         return record
     files = record.integrity.get("files", {})
     left = {path: d for path, d in files.items() if not PurePath(path).is_relative_to(folder)}

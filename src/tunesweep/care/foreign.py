@@ -68,7 +68,7 @@ def sweep(root: Path, sweep_id: str) -> dict[str, Any]:
 def files(found: RunRecord) -> dict[str, str]:
     """Return path below the store -> digest, of what a finished run left; nothing of a failed one."""
     told = found.integrity.get("files")
-    return dict(told) if isinstance(told, dict) and not found.failed else {}
+    return dict(told) if isinstance(told, dict) and found.succeeded else {}
 
 
 def fetch(root: Path, path: str, digest: str, target: Path) -> None:
@@ -113,7 +113,7 @@ def _check_paths(path: Path, found: RunRecord) -> None:
     for file, digest in told.items():
         if not isinstance(digest, str) or not _within(file, found):
             raise Refused(f"{path} names {file!r}, which is no file of its run")
-    for kind, place in () if found.failed else found.artefacts.items():
+    for kind, place in (found.artefacts if found.succeeded else {}).items():
         if not any(PurePosixPath(file).is_relative_to(place) for file in told):
             raise Refused(f"{path} names {kind} without a digest to compare with")
 

@@ -66,7 +66,7 @@ def _import_run(store: Store, other: Path, run_id: str, done: Merged) -> None:
         if not mine:
             raise Refused(f"run {run_id} is going on here, or nobody can tell: import again when it is done")
         ours = store.get(run_id)
-        if ours is not None and (theirs.failed or not ours.failed):
+        if ours is not None and (ours.succeeded or not theirs.succeeded):
             _note_kept(ours, theirs, done)
             return
         _take(store, other, theirs)
@@ -80,7 +80,7 @@ def _import_run(store: Store, other: Path, run_id: str, done: Merged) -> None:
 
 def _note_kept(ours: RunRecord, theirs: RunRecord, done: Merged) -> None:
     done.known += 1
-    if not theirs.failed and ours.metrics != theirs.metrics:
+    if theirs.succeeded and ours.metrics != theirs.metrics:
         done.notes.append(
             f"run {ours.run_id} has other scores there ({theirs.main_metric}) than here "
             f"({ours.main_metric}): ours is kept"
@@ -96,7 +96,7 @@ def _take(store: Store, other: Path, theirs: RunRecord) -> None:
             new = Path(folder)
             for path, digest in foreign.files(theirs).items():
                 foreign.fetch(other, path, digest, new / path)
-            for place in [] if theirs.failed else theirs.artefacts.values():
+            for place in theirs.artefacts.values() if theirs.succeeded else []:
                 _move(new / place, store.root / place)
     except OSError as error:
         raise StorageError(f"run {theirs.run_id} cannot be imported: {error.strerror or error}") from None

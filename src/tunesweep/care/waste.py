@@ -49,7 +49,7 @@ def of_run(store: Store, run_id: str, record: RunRecord | None, checkpoints: boo
 
 def needs(record: RunRecord | None) -> set[str]:
     """Return the paths below the store that a finished run, and verifying it, need."""
-    if record is None or record.failed:
+    if record is None or not record.succeeded:
         return set()
     files = record.integrity.get("files")
     return {str(path) for path in (*record.artefacts.values(), *(files if isinstance(files, dict) else ()))}

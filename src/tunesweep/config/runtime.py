@@ -57,6 +57,7 @@ class RuntimeConfig:
     workers: int | None = None  # points side by side; null: one for each GPU, one on a CPU
     threads: int | None = None  # of each worker; null: the cores divided by the workers
     fuse: str = "never"  # points trained in one pass: auto, never, or how many at most
+    early_exit: int | None = None  # of a group, one of so many goes on at each rung; null: all of them
     probe_steps: int = 3  # of each fused run alone, to measure what it costs; 0: its costs are dashes
     stop_after: int | None = 5  # failures of one class in a row, then no further point starts; null: never
     strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
@@ -64,6 +65,7 @@ class RuntimeConfig:
     micro_batch: int | None = None  # examples per forward; null: the whole batch
     eval_batch_size: int = 64  # examples per forward in scoring
     gradient_checkpointing: bool = False  # compute layers twice, and keep less in memory
+    packing: bool = False  # decoders that write: a batch's texts in one row, unpadded
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
     kernels: str = "standard"  # or liger: fused norms, rotations and feed-forward layers for a GPU (Triton)
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
@@ -85,6 +87,13 @@ class RuntimeConfig:
             )
         if self.fuse not in ("auto", "never") and not (self.fuse.isdigit() and int(self.fuse) > 1):
             raise BadConfig(f"runtime.fuse={self.fuse} must be auto, never, or a number of runs from 2")
+        if self.early_exit is not None and self.early_exit < 2:
+            raise BadConfig(f"runtime.early_exit={self.early_exit} must be 2 or more: one of so many goes on")
+        if self.early_exit is not None and self.fuse == "never":
+            raise BadConfig(
+                f"runtime.early_exit={self.early_exit} is for runs that are trained in one pass: "
+                "set runtime.fuse=auto, or use search=halving"
+            )
         if self.probe_steps < 0:
             raise BadConfig(f"runtime.probe_steps={self.probe_steps} must not be negative")
         require(self.device, ("auto", "cpu", "cuda"), "runtime.device")
@@ -97,6 +106,11 @@ class RuntimeConfig:
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")
+        if self.packing and self.attention in ("eager", "sdpa"):
+            raise BadConfig(
+                f"runtime.packing=true has an attention of its own, which is not {self.attention}: leave "
+                "runtime.attention at auto, or at flash_attention_2"
+            )
         require(self.kernels, ("standard", "liger"), "runtime.kernels")
         if self.kernels == "liger" and find_spec("liger_kernel") is None:
             raise BadConfig("runtime.kernels=liger needs a package: pip install 'tunesweep[kernels]'")

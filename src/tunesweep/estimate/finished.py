@@ -22,6 +22,7 @@ WAYS = {
     "attention": None,
     "executor": None,
     "kernels": "standard",
+    "packing": False,
 }
 
 

@@ -11,6 +11,7 @@ from tunesweep import brake, features, stages
 from tunesweep.attempt import attempt, failure_of
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import WORKER, RunConfig
+from tunesweep.errors import EarlyExit
 from tunesweep.fused.member import Member
 from tunesweep.fused.probe import probe
 from tunesweep.fused.training import learn
@@ -18,7 +19,7 @@ from tunesweep.fused.twins import Shelf
 from tunesweep.headroom import release
 from tunesweep.identity import digest
 from tunesweep.models.readouts import Readout
-from tunesweep.record import RunRecord, draft
+from tunesweep.record import RunRecord, draft, settled
 from tunesweep.silence import quiet_libraries
 from tunesweep.stages import Workplace
 from tunesweep.store import Busy, Store
@@ -88,9 +89,7 @@ def _claimed(configs: Sequence[RunConfig], store: Store) -> Iterator[list[RunCon
                 held.enter_context(store.claim(run_id, wait=False))
             except Busy:
                 continue
-            known = store.get(run_id)
-            done = known is not None and not known.failed and not config.runtime.force
-            if not done and brake.not_started(config, store) is None:
+            if not settled(store.get(run_id), config) and brake.not_started(config, store) is None:
                 mine.append(config)
         yield mine
 
@@ -158,10 +157,11 @@ def _learn_from_features(works: Sequence[GroupPlace]) -> None:
 def _score(member: Member) -> None:
     """Do what needs the trained network, and let it go."""
     work = member.work
+    if member.error is None or isinstance(member.error, EarlyExit):
+        stages.note_training(work.record, member.course.history, member.best.epoch)
+        work.record.cost["epochs"] = len(member.course.history)
     if member.error is None:
         try:
-            stages.note_training(work.record, member.course.history, member.best.epoch)
-            work.record.cost["epochs"] = len(member.course.history)
             stages.evaluate(work)
             stages.check_network(work)
             stages.save(work)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
+from tunesweep.fused import exits
 from tunesweep.fused.rules import NEVER, common, why_alone
 from tunesweep.hardware import free_memory
 
@@ -36,7 +37,10 @@ class Division:
         """Return, a line each, what goes together and what does not, by name; not what nobody asked for."""
         found = self.description(configs)
         asked = {reason: names for reason, names in found["alone"].items() if reason != NEVER}
-        lines = [f"Together in one pass: {'; '.join(group)}." for group in found["groups"]]
+        lines = [
+            f"Together in one pass: {'; '.join(names)}.{_exits([configs[place] for place in group])}"
+            for names, group in zip(found["groups"], self.groups, strict=True)
+        ]
         return lines + [f"Alone, as {reason}: {'; '.join(names)}." for reason, names in asked.items()]
 
     def description(self, configs: Sequence[RunConfig]) -> dict[str, Any]:
@@ -46,6 +50,17 @@ class Division:
         for place, reason in self.alone.items():
             alone.setdefault(reason, []).append(names[place])
         return {"groups": [[names[place] for place in group] for group in self.groups], "alone": alone}
+
+
+def _exits(group: Sequence[RunConfig]) -> str:
+    """Say after which epochs how many of a group go on, where that was asked for."""
+    eta, epochs = group[0].runtime.early_exit, int(group[0].train.epochs or 1)
+    if eta is None:
+        return ""
+    found = [f"{kept} after epoch {epoch}" for epoch, kept in exits.rungs(len(group), epochs, eta).items()]
+    if not found:
+        return f" Nobody leaves early: runtime.early_exit={eta} takes {eta} epochs or more, not {epochs}."
+    return f" Of {len(group)} go on: {', '.join(found)} of {epochs}."
 
 
 def divide(configs: Sequence[RunConfig], workers: int = 1) -> Division:

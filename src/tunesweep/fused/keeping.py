@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from tunesweep import random_states, resuming
 from tunesweep.attempt import failure_of
 from tunesweep.checkpoint import Notes
-from tunesweep.errors import StorageError, TunesweepError
+from tunesweep.errors import EarlyExit, StorageError, TunesweepError
 from tunesweep.fused.member import Member
 from tunesweep.positions import begin_at, steps_per_epoch
 from tunesweep.progress import say_resumed
@@ -152,6 +152,8 @@ def _notes(member: Member, step: int, epoch: int, within: int) -> Notes:
 
 def _error(kind: str, sentence: str) -> TunesweepError:
     """Return an error that stands for one of before."""
+    if kind == EarlyExit.failure:
+        return EarlyExit(sentence)
     found = TunesweepError(sentence)
     found.failure = kind
     return found

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from tunesweep.data.batches import Batch
 from tunesweep.errors import TunesweepError
+from tunesweep.fused import exits
 from tunesweep.fused.carrier import carrier
 from tunesweep.fused.layout import Generator, Layout
 from tunesweep.fused.member import Member
@@ -117,9 +118,10 @@ class GroupLearner(pl.LightningModule):
                 member.course.see(batch, {key: values[run] for key, values in parts.items()})
 
     def on_validation_epoch_end(self) -> None:
-        """Let every run take note of its epoch; who learns no more leaves."""
+        """Let every run take note of its epoch; who learns no more leaves, and on a rung who is behind."""
         for member in self.active:
             member.end_epoch(self.current_epoch + 1)
+        exits.let_go(self.members, self.current_epoch + 1, int(self.trainer.max_epochs or 1))
 
     def on_train_epoch_start(self) -> None:
         """Begin no epoch with nobody to learn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from tunesweep.capabilities import traits
+from tunesweep.capabilities import packs, traits
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.identity import digest
 
@@ -16,7 +16,7 @@ TRAITS = ("biases", "head_alone")
 OWN = ("lr", "warmup", "optimizer", "schedule", "weight_decay", "clip", "monitor", "patience")
 SHARED_RUNTIME = (
     *("fuse", "probe_steps", "device", "threads", "micro_batch", "eval_batch_size", "attention", "kernels"),
-    "checkpoint_minutes",
+    *("checkpoint_minutes", "packing", "early_exit"),
 )
 NEVER = "runtime.fuse=never"  # the default
 TOKEN_READOUTS = ("head", "linear")  # read all rows of a batch at one width
@@ -54,6 +54,7 @@ RULES = (
     Rule(lambda c: c.method.hook is not None, "its method changes the network while it learns"),
     Rule(lambda c: not changes_layers(c), "its method changes more than single layers"),
     Rule(lambda c: c.model.family == "vision", "its model reads pictures"),
+    Rule(packs, "runtime.packing puts its batches into one row each"),
     Rule(lambda c: bool(c.train.dropout is None or c.train.dropout), "train.dropout draws in shared layers"),
     Rule(
         lambda c: _draws(c) and c.readout.name not in TOKEN_READOUTS,

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from tunesweep.capabilities import packs
 from tunesweep.config import FAMILIES, RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import BadConfig, suggest
-from tunesweep.models import prompted, random_models, sources
+from tunesweep.models import packing, prompted, random_models, sources
 from tunesweep.models.readouts import Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
 
@@ -177,12 +178,15 @@ def compute_dtype(config: RunConfig) -> torch.dtype:
 
 def attention(config: RunConfig, device: torch.device) -> str:
     """Return the attention kernel: on a CPU eager, whose backward was twice as fast for short texts."""
+    flash = importlib.util.find_spec("flash_attn") and config.train.precision == "bf16"
     if config.runtime.attention != "auto":
         return config.runtime.attention
-    if device.type == "cpu":
-        return "eager"
-    flash = importlib.util.find_spec("flash_attn") and config.train.precision == "bf16"
-    return "flash_attention_2" if flash and config.model.family == "decoder" else "sdpa"
+    if device.type == "cuda" and flash and config.model.family == "decoder":
+        return "flash_attention_2"
+    if packs(config):
+        packing.register()
+        return packing.PACKED
+    return "eager" if device.type == "cpu" else "sdpa"
 
 
 def check_kernels(config: RunConfig, device: torch.device) -> None:

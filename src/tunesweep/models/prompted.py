@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from tunesweep.capabilities import packs
 from tunesweep.config import RunConfig
 from tunesweep.data import prompts
 from tunesweep.data.module import DataModule
@@ -14,6 +15,7 @@ from tunesweep.errors import BadConfig
 from tunesweep.models.generation import Generator
 from tunesweep.models.label_words import BLANKS, LabelWords, Masked, Scorer, Words, Written
 from tunesweep.models.language import LANGUAGES, unwrapped
+from tunesweep.models.packing import Packed
 
 
 def label_words(config: RunConfig, body: nn.Module, data: DataModule) -> LabelWords:
@@ -35,7 +37,7 @@ def generator(config: RunConfig, body: nn.Module, data: DataModule) -> Generator
     allowed = None
     if config.readout.constrain and data.names:
         allowed = [word for words in word_ids(config, data).values() for word in words]
-    language = LANGUAGES[config.model.family](data.prefix)
+    language = Packed() if packs(config) else LANGUAGES[config.model.family](data.prefix)
     return Generator(body, language, ends=_ends(body, data), pad=data.tokenizer.pad_token_id, allowed=allowed)
 
 

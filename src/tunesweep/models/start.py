@@ -36,7 +36,7 @@ def finished(run_id: str, store: Store) -> RunRecord:
             f"model.init_from={run_id}: {store.root} holds no such run: carry it out with {KEEP}, "
             "or name its store by runtime.store=FOLDER"
         )
-    if record.failed:
+    if not record.succeeded:
         raise BadConfig(f"model.init_from={run_id}: that run has failed; repeat it, with {KEEP}")
     if not kept(store, record):
         raise BadConfig(

@@ -25,6 +25,7 @@ TEXTS = {
     "memory_how": "cost.memory_how",
     "failure_class": "failure.class",
     "failure": "failure.message",
+    "stopped": "stopped",
     "family": "config.model.family",
     "perplexity_of": "metrics.protocol.perplexity",
     "predictions": "artefacts.predictions",

@@ -214,6 +214,8 @@ def _ends(rows: list[Row]) -> Iterator[str]:
         if row["failure"] or row["failure_class"]:
             reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
             yield f"{row['outcome']}: {row['name']}: {reason}"
+        elif row["stopped"]:
+            yield f"stopped: {row['name']}: {row['stopped']}"
     if absent := sum(row["status"] == NOT_RUN for row in rows):
         yield f"{absent} of {len(rows)} points have no record yet: the sweep or the same command runs them."
 

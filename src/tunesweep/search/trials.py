@@ -16,6 +16,12 @@ class Score(NamedTuple):
     value: float  # what the task monitors; of a loss, minus it
     minus_loss: float
 
+    @classmethod
+    def of(cls, scores: Mapping[str, Any], monitor: str) -> Score:
+        """Read it off the scores of an epoch."""
+        value = -scores["loss"] if monitor == "loss" else scores[monitor]
+        return cls(float(value), -float(scores["loss"]))
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -91,13 +97,12 @@ def monitor(record: RunRecord) -> str:
 
 
 def score(record: RunRecord | None) -> Score | None:
-    """Return how a run did on the select split, never on test; nothing where it failed."""
-    select = {} if record is None or record.failed else record.metrics.get("select", {})
+    """Return how a run did on the select split, never on test; nothing where it failed or was stopped."""
+    select = {} if record is None or not record.succeeded else record.metrics.get("select", {})
     if record is None or "loss" not in select:
         return None
     name = monitor(record)
-    value = -select["loss"] if name == "loss" else select.get(name)
-    return None if value is None else Score(float(value), -float(select["loss"]))
+    return Score.of(select, name) if name in select else None
 
 
 def on_select(run_id: str, store: Store) -> float | None:

@@ -81,7 +81,7 @@ def _records(store: Store, run_ids: Sequence[str]) -> list[RunRecord]:
     if run_ids:
         return [loading.finished(store, run_id) for run_id in run_ids]
     found = [store.get(run_id) for run_id in find_sweep(store)[1]["members"]]
-    return [record for record in found if record and not record.failed and _mergeable(record)]
+    return [record for record in found if record and record.succeeded and _mergeable(record)]
 
 
 def _mergeable(record: RunRecord) -> bool:

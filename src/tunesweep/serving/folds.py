@@ -58,7 +58,7 @@ def out_of_fold(store: Store, sweep: str | None, where: Sequence[str] = ()) -> O
 def _records(store: Store, scope: Scope) -> list[RunRecord]:
     """Return one finished run per fold, in the order of the folds."""
     name, rows, _ = select(store, scope)
-    failed = [row["run_id"] for row in rows if row["status"] not in ("succeeded", "stopped")]
+    failed = [row["run_id"] for row in rows if row["status"] != "succeeded"]
     if failed:
         raise BadConfig(f"run {failed[0]} of sweep {name} has no predictions: the same command runs it again")
     records = [record for row in rows if (record := store.get(row["run_id"]))]

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def finished(store: Store, run_id: str) -> RunRecord:
     """Return the record of a run that has succeeded, or say which there are."""
     record = store.get(run_id) if NAME.fullmatch(run_id) else None
-    if record is not None and not record.failed:
+    if record is not None and record.succeeded:
         return record
     state = "has failed" if record else f"has no readable record in {store.root}"
-    others = [other.run_id for other in store.records() if not other.failed]
+    others = [other.run_id for other in store.records() if other.succeeded]
     raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, others)}")
 
 
@@ -38,6 +38,7 @@ def config_of(store: Store, record: RunRecord, device: str = "auto") -> RunConfi
         device=device,
         threads=threads if isinstance(threads, int) else None,
         eval_batch_size=int(told.get("eval_batch_size") or RuntimeConfig.eval_batch_size),
+        packing=bool(told.get("packing")),
         attention=str(told.get("attention") or "auto"),
         progress=False,
         wandb=WandbConfig(mode="disabled"),

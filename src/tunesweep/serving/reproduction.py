@@ -146,7 +146,7 @@ def _trained(job: Job, store: Store) -> RunRecord:
             f"the process that trained run {job.run_id} again ended with status {status} and left "
             "no record: its last lines are above"
         )
-    if record.failed:
+    if not record.succeeded:
         failure = record.failure or {}
         raise IntegrityError(
             f"run {job.run_id}, trained again, failed: {failure.get('class')}: {failure.get('message')}"

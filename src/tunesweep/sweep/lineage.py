@@ -42,7 +42,7 @@ def weightless(todo: Sequence[Planned], members: Members, store: Store) -> list[
         if source is None or source in begun:
             continue
         record = store.get(source.run_id)
-        if record is not None and not record.failed and not start.kept(store, record):
+        if record is not None and record.succeeded and not start.kept(store, record):
             found[source.run_id] = source
             begun.append(source)
         elif not source.config.method.full:  # its weights are laid over those that it started from

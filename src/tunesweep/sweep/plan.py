@@ -11,6 +11,7 @@ from tunesweep.config import WORKER
 from tunesweep.errors import BadConfig
 from tunesweep.fused.groups import Division, divide
 from tunesweep.parallel import refusals
+from tunesweep.record import settled
 from tunesweep.store import Store
 from tunesweep.sweep import labels, lineage
 from tunesweep.sweep.allotment import share_out
@@ -119,11 +120,9 @@ def _where(word: str) -> bool:
 
 def _sort_in(plan: Plan, point: Planned) -> None:
     record = plan.store.get(point.run_id)
-    if record is None or point.config.runtime.force:
-        plan.todo.append(point)
-    elif not record.failed:
+    if settled(record, point.config):
         plan.finished.append(point)
-    elif (record.failure or {}).get("class") == "integrity":
+    elif record and not point.config.runtime.force and (record.failure or {}).get("class") == "integrity":
         plan.refused.append(point)
     else:
         plan.todo.append(point)

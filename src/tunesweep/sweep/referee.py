@@ -10,7 +10,7 @@ from tunesweep import brake
 from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError
 from tunesweep.failures import CLASSES, UNDECIDED
-from tunesweep.record import RunRecord, unstarted
+from tunesweep.record import RunRecord, settled, unstarted
 from tunesweep.store import Busy, Store
 from tunesweep.sweep.jobs import Job, Loss, Referee
 
@@ -43,7 +43,7 @@ class SweepReferee(Referee):
         """Whether somebody has carried the point out meanwhile, or it must not start any more."""
         point = self.points[job.number]
         record = self.store.get(self._id(job))
-        if record is not None and not record.failed and not point.runtime.force:
+        if settled(record, point):
             return True
         if self._decided(job, record) or self._stopped(point):
             return True

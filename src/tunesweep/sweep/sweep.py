@@ -80,11 +80,12 @@ class Sweep:
         if point.source is None:
             return ""
         record = self.plan.store.get(point.source)
-        if record is not None and not record.failed:
+        if record is not None and record.succeeded:
             return ""
         name = self.plan.members[point.source].config.runtime.point.name if record is None else record.name
         failure = (record and record.failure) or LOST
-        return f"run {point.source} ({name}), from which it starts: {failure['class']}: {failure['message']}"
+        why = record.stopped if record and record.stopped else f"{failure['class']}: {failure['message']}"
+        return f"run {point.source} ({name}), from which it starts: {why}"
 
     def recover(
         self, points: Sequence[Planned], errors: Mapping[str, str], otherwise: str = NO_RECORD
