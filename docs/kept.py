@@ -40,8 +40,8 @@ def take(store: Store, sweep_id: str, folder: Path) -> Store:
 
 
 def without_places(words: list[str]) -> list[str]:
-    """Return a command without what says where it ran."""
-    return [word for word in words if not word.startswith(("runtime.", "dataset.path"))]
+    """Return a command without what says where it ran; files are their names alone."""
+    return _names_alone([word for word in words if not word.startswith(("runtime.", "dataset.path"))])  # type: ignore[no-any-return]
 
 
 def _nameless(record: RunRecord) -> RunRecord:

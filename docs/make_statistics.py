@@ -1,6 +1,6 @@
 """Write the tables of docs/statistics.md: how often intervals and tests of a report are right, by simulation.
 
-    python docs/make_statistics.py
+    python docs/make_statistics.py [--check]
 
 Runs are drawn, not trained. An example is easy or hard; a run of a method answers it with a probability that
 depends on the example and on the run's seed; then the functions that make a report's table are asked.
@@ -8,7 +8,9 @@ depends on the example and on the run's seed; then the functions that make a rep
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -105,6 +107,17 @@ def _power() -> str:
     return markdown_table(["seeds", *(f"gap {100 * gap:g} points" for gap in gaps)], rows, text=1)
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+def main() -> None:
+    """Write the page, or say that it is not up to date."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if it is out of date")
+    text = PAGE.read_text(encoding="utf-8")
+    check, new = parser.parse_args().check, page(text)
+    if check:
+        sys.exit(f"{PAGE} is not what is drawn: run docs/make_statistics.py" if new != text else 0)
+    PAGE.write_text(new, encoding="utf-8")
     print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

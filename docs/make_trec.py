@@ -1,9 +1,10 @@
 """Write docs/results/trec.md: do LoRA and QLoRA beat a linear probe on TREC, by a paired test?
 
-    python docs/make_trec.py --store multirun
+    python docs/make_trec.py [--take multirun | --check]
 
-Runs the two sweeps below, or takes their finished runs from the store. The questions are not part of
-this project: TUNESWEEP_DATA names the folder that has them under trec/.
+`--take` runs the two sweeps below, or takes their finished runs from the store, and keeps their records under
+docs/results/trec, from which the page is made. The questions are not part of this project: TUNESWEEP_DATA
+names the folder that has them under trec/.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from kept import RESULTS, take
 
 from tunesweep.record import RunRecord
 from tunesweep.stats.multiple import holm
@@ -26,6 +28,7 @@ from tunesweep.stats.proportion import wilson
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[1]
+PAGE, KEPT = RESULTS / "trec.md", RESULTS / "trec"
 DATA = Path(os.environ.get("TUNESWEEP_DATA", ROOT.parent / "shared" / "data"))
 FILES = {"train": "trec/train_5500.label", "test": "trec/TREC_10.label"}
 ADAPTERS, READOUTS = ("lora", "qlora"), ("head", "linear")
@@ -35,14 +38,14 @@ LIMIT = 0.01  # the largest corrected p that counts as a difference
 OPTIONS = r"""  dataset=files dataset.name=trec dataset.format=lines dataset.charset=latin-1 \
   'dataset.pattern="(?P<label>[A-Z]+):\S+ (?P<text>.*)"' \
 """
-SWEEPS = (
-    f"-m method=lora,qlora readout=head,linear \\\n{OPTIONS}",
-    f"-m method=head_only readout=head,linear train.lr=1e-3,1e-2,3e-2,1e-1 \\\n{OPTIONS}",
-)
+SWEEPS = {
+    "adapters": f"-m method=lora,qlora readout=head,linear \\\n{OPTIONS}",
+    "probes": f"-m method=head_only readout=head,linear train.lr=1e-3,1e-2,3e-2,1e-1 \\\n{OPTIONS}",
+}
 
 Key = tuple[str, str]  # method, readout
 
-PAGE = """# TREC: do adapters beat a linear probe?
+TEXT = """# TREC: do adapters beat a linear probe?
 
 Question classification: {classes} classes, {train:,} questions to learn, {select:,} to choose on,
 {test:,} (the published test file) to report. {overlap} of these also occur among the ones learned from, as
@@ -74,31 +77,44 @@ Device: {device}; threads: {threads}; versions: {versions}; split seed {split}. 
 
 
 def main() -> None:
-    """Run what is missing, then write the page; exit 1 when an adapter does not beat the probe."""
+    """Write the page; exit 1 when an adapter does not beat the probe, or the page is not up to date."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--store", type=Path, default=Path("multirun"))
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "trec.md")
+    parser.add_argument("--take", type=Path, help="a store: run what it lacks, and keep the records")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if it is out of date")
     given = parser.parse_args()
-    records = best([record for sweep in SWEEPS for record in run(sweep, given.store)])
-    compared = compare({key: correct(record, given.store) for key, record in records.items()})
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(page(records, compared), encoding="utf-8")
-    print(f"written: {given.out}")
-    if any(p >= LIMIT for _, p in compared.values()):
-        sys.exit(f"an adapter does not beat the probe at p < {LIMIT}: see {given.out}")
+    if given.take:
+        for name, sweep in SWEEPS.items():
+            take(Store(given.take), run(sweep, given.take), KEPT / name)
+    text, worst = made()
+    if given.check:
+        sys.exit(
+            f"{PAGE} is not what its records say: run docs/make_trec.py" if text != PAGE.read_text() else 0
+        )
+    PAGE.write_text(text, encoding="utf-8")
+    print(f"written: {PAGE}")
+    if worst >= LIMIT:
+        sys.exit(f"an adapter does not beat the probe at p < {LIMIT}: see {PAGE}")
 
 
-def run(sweep: str, store: Path) -> list[RunRecord]:
-    """Carry out a sweep, and return its records."""
+def run(sweep: str, store: Path) -> str:
+    """Carry out a sweep, and return its id."""
     for name in FILES.values():
         if not (DATA / name).is_file():
             sys.exit(f"{DATA / name} does not exist: TUNESWEEP_DATA must name the folder that holds {name}")
     files = [f"dataset.{split}={DATA / name}" for split, name in FILES.items()]
     words = [*shlex.split(sweep.replace("\\\n", " ")), *files, f"runtime.store={store.absolute()}"]
     subprocess.run([sys.executable, "train.py", *words], check=True, cwd=ROOT)
-    runs = Store(store)
-    members = (runs.get_sweep(runs.last_sweep() or "") or {"members": []})["members"]
-    return [record for record in map(runs.get, members) if record is not None]
+    return Store(store).last_sweep() or ""
+
+
+def made() -> tuple[str, float]:
+    """Return the page by what is kept, and the greatest p of its tests."""
+    stores = [Store(KEPT / name) for name in SWEEPS]
+    records = {record.run_id: (record, store) for store in stores for record in store.records()}
+    chosen = best([record for record, _ in records.values()])
+    right = {key: correct(record, records[record.run_id][1].root) for key, record in chosen.items()}
+    compared = compare(right)
+    return page(chosen, compared), max(p for _, p in compared.values())
 
 
 def best(records: list[RunRecord]) -> dict[Key, RunRecord]:
@@ -128,7 +144,7 @@ def page(records: dict[Key, RunRecord], compared: dict[Key, tuple[Paired, float]
     first = records["lora", "head"]
     made, test = first.provenance, first.metrics["test"]
     files = " ".join(f"dataset.{split}={name}" for split, name in FILES.items())
-    return PAGE.format(
+    return TEXT.format(
         **first.data["rows"],
         classes=len(first.data["labels"]),
         commonest=max(map(sum, test["confusion"])) / test["n"],
@@ -137,7 +153,7 @@ def page(records: dict[Key, RunRecord], compared: dict[Key, tuple[Paired, float]
         epochs=first.config["train"]["epochs"],
         split=first.config["seeds"]["split"],
         overlap=first.data["overlap_with_train"]["test"],
-        commands="\n".join(f"python train.py {sweep}  {files}" for sweep in SWEEPS),
+        commands="\n".join(f"python train.py {sweep}  {files}" for sweep in SWEEPS.values()),
         scores=scores(records),
         tests=tests(compared),
         device=made["device"],
@@ -148,8 +164,8 @@ def page(records: dict[Key, RunRecord], compared: dict[Key, tuple[Paired, float]
 
 
 def scores(records: dict[Key, RunRecord]) -> str:
-    """Return accuracy, interval and cost of each run as a Markdown table."""
-    header = ["method", "readout", "lr", "trainable", "accuracy", "95 % (examples)", "min/epoch"]
+    """Return accuracy and interval of each run as a Markdown table."""
+    header = ["method", "readout", "lr", "trainable", "accuracy", "95 % (examples)"]
     return table(header, [[*key, *score_cells(record)] for key, record in records.items()])
 
 
@@ -162,7 +178,6 @@ def score_cells(record: RunRecord) -> list[str]:
         f"{record.parameters['trainable']:,}",
         f"{test['accuracy']:.3f}",
         f"{low:.3f}–{high:.3f}",
-        f"{record.cost['minutes_per_epoch']:.2f}",
     ]
 
 

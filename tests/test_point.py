@@ -49,7 +49,8 @@ def finished(config: RunConfig, status: str = "succeeded") -> RunRecord:
     ("status", "words", "runs"),
     [
         ("succeeded", [], False),
-        ("stopped", [], False),
+        ("stopped", ["runtime.fuse=auto", "runtime.early_exit=2"], False),
+        ("stopped", [], True),
         ("failed", [], True),
         ("succeeded", ["runtime.force=true"], True),
     ],

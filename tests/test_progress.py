@@ -54,7 +54,8 @@ def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
         f"select accuracy {e['accuracy']:.3f}"
         for e in record.history
     ]
-    *epochs, result = captured.err.splitlines()
+    *epochs, scoring, result = captured.err.splitlines()
+    assert scoring == f"[1/2] {NAME}: trained; scoring and checking it"
     assert epochs == expected
     assert result.startswith(f"[1/2] {NAME}: accuracy {record.main_metric:.3f} on test, all checks passed")
 

@@ -8,7 +8,7 @@ from tunesweep import brake, identity, stages
 from tunesweep.attempt import attempt
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused.carry import dissolved, handed_over
-from tunesweep.progress import say_result
+from tunesweep.progress import say_result, say_scoring
 from tunesweep.record import RunRecord, settled
 from tunesweep.report.tracking import mirror_run
 from tunesweep.silence import quiet_libraries
@@ -44,6 +44,8 @@ def carry_out(config: RunConfig, store: Store, record: RunRecord) -> None:
         stages.load_data(work)
         stages.load_network(work)
         stages.train(work)
+        if config.method.trained:
+            say_scoring(config.runtime)
         stages.evaluate(work)
         stages.check_network(work)
         stages.save(work)

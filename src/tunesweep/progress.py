@@ -40,6 +40,12 @@ def say_epoch(title: str, course: Course, epochs: int | None) -> None:
     _say(f"{title}: epoch {course.history[-1]['epoch']} of {epochs}, {latest(course)}")
 
 
+def say_scoring(runtime: RuntimeConfig) -> None:
+    """Print in a line that what was trained is scored and checked now, which may take as long."""
+    if runtime.progress:
+        _say(f"{title(runtime.point)}: trained; scoring and checking it")
+
+
 def say_resumed(runtime: RuntimeConfig, step: int) -> None:
     """Print in a line that a point does not begin anew."""
     if runtime.progress:

@@ -238,3 +238,26 @@ def test_the_command_prints_sentences_or_json(three):
     refused = CliRunner().invoke(app, ["recommend", "--store", root, "--disk", "much"])
     assert refused.exit_code == 1
     assert refused.stderr.startswith("tunesweep: --disk much is no size")
+
+
+def test_a_row_that_has_not_learned_is_not_taken_in_silence(shelf):
+    for method, minutes in (("bitfit", 1.0), ("lora", 2.0)):
+        shelf.add(method, [0.7, 0.7, 0.7], minutes)
+    for record in shelf.records[:3]:
+        record.metrics["learned"] = False
+    found = shelf.ask(epsilon=0.05)
+    assert taken(found) == "method=bitfit"
+    assert any(line.startswith("method=bitfit has not learned: ") for line in sentences(found))
+    for record in shelf.records[:3]:
+        record.metrics["learned"] = True
+    assert not any("has not learned" in line for line in sentences(shelf.ask(epsilon=0.05)))
+
+
+def test_the_command_for_more_seeds_is_named(shelf):
+    shelf.add("lora", [0.7], 1.0)
+    shelf.add("full", [0.72], 2.0)
+    shelf.ask()
+    root = str(shelf.store.root)
+    last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
+    sweep = shelf.store.last_sweep()
+    assert last == f"More seeds of every row: tunesweep extend {sweep} seed=1,2 --store {root}"

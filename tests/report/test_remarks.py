@@ -84,4 +84,4 @@ def test_an_interrupted_run_is_no_failure_of_its_own(record: Any, failed: Any) -
     found = table("s1", [Row.from_record(stopped), Row.from_record(record("b", "qlora"))])
     assert [row["outcome"] for block in found.blocks for row in block.rows].count("interrupted") == 1
     notes = [note for block in found.blocks for note in block.notes] + list(found.notes)
-    assert any(note.startswith("interrupted: ") and "stopped after step 24" in note for note in notes)
+    assert "interrupted: lora r=8: stopped after step 24" in notes

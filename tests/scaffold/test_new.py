@@ -102,7 +102,7 @@ def test_a_new_encoding_in_a_clone_has_a_class(clone: Path, quick: tuple[str, ..
     assert said.stdout.splitlines() == [
         f"written: {module}",
         f"written: {clone / 'conf' / 'encoding' / 'behind_word.yaml'}",
-        "name behind_word in README.md beside the others of encoding: a test compares the two",
+        "where it is to become part of this project, name it in README.md beside the others of encoding",
         "next: python train.py encoding=behind_word plan=true",
     ]
     config = compose("encoding=behind_word")

@@ -197,3 +197,8 @@ def test_a_file_that_is_no_yaml_is_one_sentence(command: CommandLine, conf: Path
     assert out.said.startswith("error: a configuration file is no YAML: ")
     assert "mine.yaml" in out.said
     assert (out.status, out.ran) == (1, [])
+
+
+def test_all_rows_have_their_first_seed_before_any_has_its_second(command: CommandLine) -> None:
+    out = command("-m", "method=lora", "lora.r=2,4", "seed=0,1")
+    assert out.names == ["lora.r=2 seed=0", "lora.r=4 seed=0", "lora.r=2 seed=1", "lora.r=4 seed=1"]

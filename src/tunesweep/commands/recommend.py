@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunesweep.commands.shared import MULTIRUN, JsonOption, StoreOption, one_sentence
 from tunesweep.errors import BadConfig
+
+if TYPE_CHECKING:
+    from tunesweep.report.recommend import Recommendation
+    from tunesweep.store import Store
 
 POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
@@ -55,13 +61,27 @@ def recommend(
 
         wish = Wish(limits, cheapest, epsilon, probability)
         found = recommended(Store(store), Scope(sweep, everything, tuple(where or ())), wish)
-        from tunesweep.report.reasons import facts, sentences
+        from tunesweep.report.reasons import facts, sentences, wants_seeds
 
         if as_json:
             typer.echo(json.dumps([facts(each) for each in found], indent=1))
             return
         for each in found:
             typer.echo("\n".join([each.block.title, *(f"  {line}" for line in sentences(each)), ""]))
+        if not everything and any(map(wants_seeds, found)):
+            typer.echo(f"More seeds of every row: {_more_seeds(Store(store), sweep, found)}")
+
+
+def _more_seeds(store: Store, sweep: str | None, found: Sequence[Recommendation]) -> str:
+    """Return the command that adds seeds to a sweep: up to three, or one where there are as many."""
+    from tunesweep.report.rows import find_sweep
+    from tunesweep.stats.cells import FEWEST
+
+    known = {run["seed"] for each in found for run in each.block.runs if isinstance(run["seed"], int)}
+    first = max(known, default=-1) + 1
+    new = range(first, first + max(1, FEWEST - len(known)))
+    words = ["tunesweep", "extend", find_sweep(store, sweep)[0], f"seed={','.join(map(str, new))}"]
+    return shlex.join([*words, *([] if str(store.root) == "multirun" else ["--store", str(store.root)])])
 
 
 def size_of(text: str, name: str) -> float:

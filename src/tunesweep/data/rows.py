@@ -30,6 +30,12 @@ def text_columns(config: DatasetConfig) -> list[tuple[str, str, bool]]:
     return found + [("responses", name, False) for name in config.responses or ()]
 
 
+def no_column(option: str, name: str, names: Sequence[str], origin: str, config: DatasetConfig) -> BadData:
+    """Return the error that a file lacks a column, with those that it has."""
+    found = suggest(name, [column[:40] for column in names]) + _clue(list(names), config)
+    return BadData(f"dataset.{option}={name} is not a column of {origin}: choose {found}")
+
+
 def running(split: str, documents: list[str]) -> Examples:
     """Return the documents of one text, in its order."""
     ids = [f"{split}-{row}" for row in range(len(documents))]
@@ -83,9 +89,7 @@ class Source:
         """Return a column, or say which there are."""
         if name in self.columns:
             return self.columns[name]
-        names = list(self.columns)
-        found = suggest(name, [column[:40] for column in names]) + _clue(names, self.config)
-        raise BadData(f"dataset.{option}={name} is not a column of {self.origin}: choose {found}")
+        raise no_column(option, name, list(self.columns), self.origin, self.config)
 
     def _texts(self, option: str, name: str, optional: bool = False) -> list[str]:
         """Return a column as texts; the rows where that took a conversion are noted."""

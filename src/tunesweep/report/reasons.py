@@ -19,6 +19,7 @@ def sentences(found: Recommendation) -> list[str]:
         return [*_nothing(found), *_unfit(found), _cost(found)]
     return [
         *(_taken(found) if found.advice.decided else _undecided(found)),
+        *_unlearned(found),
         *_others(found),
         *_unfit(found),
         *costs([found.block.rows[place] for place in found.fitting]),
@@ -60,6 +61,22 @@ def _undecided(found: Recommendation) -> Iterator[str]:
         yield f"If means and spreads stay as they are, {' or '.join(options)} would decide it."
     else:
         yield "Neither seeds nor examples in reach would decide it: ask for a greater --epsilon."
+
+
+def _unlearned(found: Recommendation) -> Iterator[str]:
+    """Say where a row is near the best because nobody has learned much."""
+    assert found.place is not None
+    if found.block.rows[found.place]["learned"] is False:
+        yield (
+            f"{found.names[found.place]} has not learned: it is no better than before training, or always "
+            "says the same. Before concluding anything, train it longer or at another rate."
+        )
+
+
+def wants_seeds(found: Recommendation) -> bool:
+    """Whether more seeds are what is most worth adding."""
+    extra = found.addition
+    return found.advice is not None and (few_seeds(found) or (extra is not None and extra.seed))
 
 
 def _others(found: Recommendation) -> Iterator[str]:

@@ -212,8 +212,11 @@ def _ends(rows: list[Row]) -> Iterator[str]:
         yield f"{warning} ({times} of {len(rows)} rows)"
     for row in rows:
         if row["failure"] or row["failure_class"]:
-            reason = f"{row['failure_class'] or 'unknown'}: {row['failure'] or DASH}"
-            yield f"{row['outcome']}: {row['name']}: {reason}"
+            kind = row["failure_class"] or "unknown"
+            reason = row["failure"] or DASH
+            yield f"{row['outcome']}: {row['name']}: " + (
+                reason if row["outcome"] == kind else f"{kind}: {reason}"
+            )
         elif row["stopped"]:
             yield f"stopped: {row['name']}: {row['stopped']}"
     if absent := sum(row["status"] == NOT_RUN for row in rows):

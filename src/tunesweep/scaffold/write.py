@@ -98,5 +98,7 @@ def _command(kind: str, name: str, to: Path | None) -> str:
 def _remarks(kind: str, name: str, to: Path | None) -> list[str]:
     found = [f"its rows are read from {name}.csv, until train: says otherwise"] if kind == "dataset" else []
     if to is None:
-        found.append(f"name {name} in README.md beside the others of {kind}: a test compares the two")
+        found.append(
+            f"where it is to become part of this project, name it in README.md beside the others of {kind}"
+        )
     return found

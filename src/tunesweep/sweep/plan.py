@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tunesweep import capabilities, identity
 from tunesweep.config import WORKER
+from tunesweep.data import headings
 from tunesweep.errors import BadConfig
 from tunesweep.fused.groups import Division, divide
 from tunesweep.parallel import refusals
@@ -85,6 +86,7 @@ def make_plan(points: Sequence[Planned], *, dry: bool = False) -> Plan:
     _again_for_others(plan)
     for point in plan.todo:
         lineage.check(point, members, store)
+    plan.todo = _by_seed(plan.todo)
     plan.todo = [point for stage in plan.stages() for point in stage]
     _number(plan)
     return plan
@@ -93,6 +95,9 @@ def make_plan(points: Sequence[Planned], *, dry: bool = False) -> Plan:
 def _refuse_impossible(points: Sequence[Planned]) -> None:
     found = dict.fromkeys(problem for point in points for problem in capabilities.problems(point.config))
     found |= dict.fromkeys(refusals.several_in_one_process([point.config for point in points]))
+    columns = [list(headings.problems(point.config.dataset)) for point in points]
+    if all(columns):  # else bad data are rows of their own, and the rest goes on
+        found |= dict.fromkeys(problem for problems in columns for problem in problems)
     if found:
         raise BadConfig("nothing was started: " + "; ".join(found))
 
@@ -134,6 +139,12 @@ def _again_for_others(plan: Plan) -> None:
         point.config.runtime.force = True
         plan.finished.remove(point)
         plan.todo.append(point)
+
+
+def _by_seed(points: Sequence[Planned]) -> list[Planned]:
+    """Let all rows of the table have their first seed before any has its second."""
+    seeds = list(dict.fromkeys(point.config.seed for point in points))
+    return sorted(points, key=lambda point: seeds.index(point.config.seed))
 
 
 def _number(plan: Plan) -> None:

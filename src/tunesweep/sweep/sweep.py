@@ -12,6 +12,7 @@ from rich.console import Console
 from tunesweep.errors import StorageError, SweepFailed, TunesweepError
 from tunesweep.failures import CONSEQUENCES, NEVER_HELPS, SOURCE_FAILED
 from tunesweep.record import RunRecord, unstarted
+from tunesweep.report.columns import significant
 from tunesweep.report.render import report
 from tunesweep.report.tracking import mirror_sweep
 from tunesweep.sweep.live import Live
@@ -131,4 +132,8 @@ def announcement(plan: Plan) -> str:
         )
     if sources := plan.sources():
         parts.append(f"{len(sources)} keep all their weights (runtime.keep=all), as others start from them")
-    return ", ".join([*parts, f"{len(plan.finished)} finished, {len(plan.todo)} to do"])
+    parts.append(f"{len(plan.finished)} finished, {len(plan.todo)} to do")
+    minutes = [point.config.runtime.point.minutes for point in plan.todo]
+    if minutes and all(minutes):  # known from finished runs alone
+        parts.append(f"about {significant(sum(filter(None, minutes)))} minutes of work")
+    return ", ".join(parts)
