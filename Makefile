@@ -90,10 +90,12 @@ bench: setup ## measure starts, time per step, label words and a whole sweep (me
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/tables.py
 
-bench-peers: setup ## measure the main sweep against transformers' Trainer with PEFT, and groups against single runs
+bench-peers: setup ## measure the main sweep against transformers' Trainer with PEFT, groups, packing and compiling against none
 	$(BIN)/python benchmarks/versus.py $(ARGS)
 	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python benchmarks/roofline.py
+	$(BIN)/python benchmarks/compiled.py
+	$(BIN)/python benchmarks/packing.py
 
 # With the Python at hand: a GPU machine has a torch of its own, which nothing here replaces.
 bench-gpu: ## measure steps on a GPU: bare loop, Lightning, Trainer, several adapters in one pass

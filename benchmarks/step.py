@@ -25,7 +25,7 @@ from tunesweep.methods.attach import attach
 from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Readout
 from tunesweep.models.tokenizer import load_tokenizer
-from tunesweep.scoring import autocast
+from tunesweep.scoring import autocast, device_of, to_device
 from tunesweep.silence import quiet_libraries
 from tunesweep.tasks import build_task
 from tunesweep.tasks.learner import Learner
@@ -82,13 +82,20 @@ def ours(config: RunConfig, data: DataModule) -> float:
 
 
 def bare(config: RunConfig, data: DataModule) -> float:
-    model = network(config, data).train()
+    return bare_epoch(network(config, data).train(), config, data)
+
+
+def bare_epoch(model: Readout, config: RunConfig, data: DataModule, epoch: int | None = None) -> float:
+    """Return the seconds of an epoch, the one whose turn it is unless another is named."""
+    if epoch is not None:
+        data.batches.epoch = epoch
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=float(config.train.lr or 0))
     schedule = get_scheduler("linear", optimizer, 0, STEPS)
     began = time.perf_counter()
-    for batch in data.train_dataloader():
-        with autocast(CPU, config.train.precision):
+    device = device_of(model)
+    for batch in (to_device(each, model) for each in data.train_dataloader()):
+        with autocast(device, config.train.precision):
             loss = cross_entropy(model(batch).float(), batch["labels"])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, float(config.train.clip or 0))

@@ -60,7 +60,7 @@ COUNTS_NOT = listed(
     runtime.store runtime.cache runtime.device runtime.workers runtime.threads runtime.stop_after
     runtime.strategy runtime.devices runtime.checkpoint_minutes runtime.timeout_minutes runtime.extends
     runtime.micro_batch runtime.eval_batch_size runtime.fuse runtime.early_exit runtime.probe_steps
-    runtime.gradient_checkpointing runtime.packing runtime.attention runtime.kernels
+    runtime.gradient_checkpointing runtime.packing runtime.compile runtime.attention runtime.kernels
     runtime.keep runtime.force runtime.progress
     runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
     runtime.point.run_id runtime.point.sweep_id runtime.point.model_fingerprint

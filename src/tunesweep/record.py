@@ -22,6 +22,7 @@ _RUNTIME = (
     "eval_batch_size",
     "gradient_checkpointing",
     "packing",
+    "compile",
     "attention",
     "kernels",
 )

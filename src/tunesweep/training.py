@@ -10,6 +10,7 @@ from tunesweep.checkpoint import Notes
 from tunesweep.identity import digest
 from tunesweep.memory import MemoryWatch
 from tunesweep.methods import artefact
+from tunesweep.models.compiled import compiled
 from tunesweep.positions import begin_at
 from tunesweep.progress import progress_callbacks, say_resumed
 from tunesweep.resuming import Keeper, Watches
@@ -89,7 +90,8 @@ class Attempts:
             say_resumed(work.config.runtime, notes.step)
             begin_at(trainer, batches, notes.epoch, notes.within)
             learner.course.history = list(notes.history)
-        with memory, self.stop.heard():
+        faster = compiled(work.network, work.config.runtime.compile)
+        with memory, self.stop.heard(), faster:
             fit(trainer, learner, work.data)
         work.network.to(work.device)
         return keeper.finish(learner)

@@ -67,6 +67,7 @@ class RuntimeConfig:
     gradient_checkpointing: bool = False  # compute layers twice, and keep less in memory
     packing: bool = False  # decoders that write: a batch's texts in one row, unpadded
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU
+    compile: bool = False  # layers by torch.compile: training waits a minute for it, and is faster afterwards
     kernels: str = "standard"  # or liger: fused norms, rotations and feed-forward layers for a GPU (Triton)
     keep: str = "adapter"  # metrics (with predictions); adapter: and trained weights, not a full model's; all
     force: bool = False  # run again what is finished
@@ -103,6 +104,8 @@ class RuntimeConfig:
                 f"runtime.devices={self.devices} does not go with runtime.strategy={self.strategy}: "
                 "single has one, ddp and fsdp2 have two or more"
             )
+        if self.compile and self.strategy != "single":
+            raise BadConfig(f"runtime.compile=true goes with runtime.strategy=single, not {self.strategy}")
         require(self.keep, ("metrics", "adapter", "all"), "runtime.keep")
         attentions = ("auto", "eager", "sdpa", "flash_attention_2")
         require(self.attention, attentions, "runtime.attention")

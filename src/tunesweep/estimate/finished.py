@@ -23,6 +23,7 @@ WAYS = {
     "executor": None,
     "kernels": "standard",
     "packing": False,
+    "compile": False,
 }
 
 

@@ -54,6 +54,7 @@ RULES = (
     Rule(lambda c: c.method.hook is not None, "its method changes the network while it learns"),
     Rule(lambda c: not changes_layers(c), "its method changes more than single layers"),
     Rule(lambda c: c.model.family == "vision", "its model reads pictures"),
+    Rule(lambda c: c.runtime.compile, "runtime.compile compiles the layers of one run"),
     Rule(packs, "runtime.packing puts its batches into one row each"),
     Rule(lambda c: bool(c.train.dropout is None or c.train.dropout), "train.dropout draws in shared layers"),
     Rule(

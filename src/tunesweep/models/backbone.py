@@ -14,6 +14,7 @@ from tunesweep.config import FAMILIES, RunConfig
 from tunesweep.data.module import DataModule
 from tunesweep.errors import BadConfig, suggest
 from tunesweep.models import packing, prompted, random_models, sources
+from tunesweep.models.compiled import check_compiler
 from tunesweep.models.readouts import Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
 
@@ -87,6 +88,8 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
     import transformers
 
     check_kernels(config, device)
+    if config.runtime.compile:
+        check_compiler(device)
     auto = getattr(transformers, auto_class(config))
     folder = _folder(config, data)
     try:

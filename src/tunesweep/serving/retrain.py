@@ -55,7 +55,15 @@ def _runtime(record: RunRecord, job: Job) -> RuntimeConfig:
     told, cost, threads = record.runtime, record.cost, record.provenance.get("threads")
     known: dict[str, Any] = {
         key: told[key]
-        for key in ("strategy", "devices", "gradient_checkpointing", "packing", "attention", "kernels")
+        for key in (
+            "strategy",
+            "devices",
+            "gradient_checkpointing",
+            "packing",
+            "compile",
+            "attention",
+            "kernels",
+        )
         if key in told
     }
     if job.device == "cpu":
