@@ -21,6 +21,7 @@ STEP = {"seconds_ours": 0.25, "seconds_bare": 0.2, "ratio": 1.25, "pairs": [1.2,
 
 @pytest.fixture
 def maker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "docs")
     spec = importlib.util.spec_from_file_location("make_performance", ROOT / "docs" / "make_performance.py")
     assert spec is not None
     assert spec.loader is not None
