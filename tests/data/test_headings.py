@@ -58,3 +58,12 @@ def test_a_file_that_is_not_there_or_compressed_is_left_to_others(make_config, t
     for place in (path, tmp_path / "none.csv"):
         found = make_config("method=lora", *TYPO, f"dataset.train={place}")
         assert list(headings.problems(found.dataset)) == []
+
+
+def test_an_empty_first_line_is_left_to_the_reader(tmp_path):
+    from tunesweep.config import DatasetConfig
+    from tunesweep.data import headings
+
+    path = tmp_path / "rows.csv"
+    path.write_text("\ntext,label\na,b\n")
+    assert list(headings.problems(DatasetConfig(name="files", train=str(path)))) == []

@@ -13,7 +13,7 @@ import samples
 from command_line import CommandLine, succeed
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig
-from tunesweep.fused import exits
+from tunesweep.fused import carry, exits
 from tunesweep.fused.groups import divide
 from tunesweep.search.trials import Score
 from workplace import tiny
@@ -142,3 +142,35 @@ def test_what_was_stopped_is_settled_for_such_a_command_alone(command: CommandLi
 def test_what_stops_nobody_is_refused(make_config, words, sentence):
     with pytest.raises(BadConfig, match=sentence):
         make_config(*words)
+
+
+def test_a_command_without_early_exit_does_not_go_on_from_one_with_it(
+    make_config, tmp_path, shared, monkeypatch
+):
+    often = [*shared, "runtime.checkpoint_minutes=0"]
+    with monkeypatch.context() as patch:
+        at_call(patch, "training_step", 8, die)
+        with pytest.raises(Killed):
+            pairs.together(pairs.points(make_config, tmp_path / "killed", often, RUNS))
+    plain = [*often, "runtime.early_exit=null"]
+    again = pairs.together(pairs.points(make_config, tmp_path / "killed", plain, RUNS))
+    assert [record.status for record in again.records] == ["succeeded"] * 4 + ["failed"]
+    assert {len(record.history) for record in again.records[:4]} == {4}
+
+
+def test_who_is_compared_has_one_monitor(make_config, tmp_path, shared):
+    lines = [f"method=lora lora.r={r} train.monitor={m}" for m in ("loss", "accuracy") for r in (2, 4)]
+    configs = pairs.points(make_config, tmp_path, [*shared, "train.monitor=loss"], lines)
+    assert divide(configs).groups == [[0, 1], [2, 3]]
+
+
+def test_too_few_runs_are_not_called_too_few_epochs(make_config, tmp_path, shared):
+    configs = pairs.points(make_config, tmp_path, [*shared, "runtime.early_exit=3"], RUNS[:2])
+    assert divide(configs).sentences(configs)[0].endswith("takes 3 runs or more, not 2.")
+
+
+def test_who_stayed_is_recorded_first(make_config, tmp_path, shared, monkeypatch):
+    kept, record = [], carry._record
+    monkeypatch.setattr(carry, "_record", lambda member: kept.append(found := record(member)) or found)
+    pairs.together(pairs.points(make_config, tmp_path, shared, RUNS))
+    assert [found.status for found in kept] == ["succeeded", *(["stopped"] * 3), "failed"]

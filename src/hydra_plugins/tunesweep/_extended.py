@@ -67,7 +67,9 @@ def _member(
     runtime = OmegaConf.to_container(template.runtime)
     assert isinstance(runtime, dict)
     known = store.get(run_id)
-    settled = known is not None and (not known.failed or (known.failure or {}).get("class") == "integrity")
+    refused = known is not None and (known.failure or {}).get("class") == "integrity"
+    again = known is not None and known.status == "stopped" and runtime["early_exit"] is None
+    settled = known is not None and (refused or not (known.failed or again))
     told = dict(frozen["runtime"]["point"])
     point = runtime["point"] | {key: told[key] for key in ("name", "uses_lora", "lr_by_hand")}
     if settled:

@@ -48,7 +48,9 @@ def _of(path: Path, config: DatasetConfig) -> list[str] | None:
     quoted = config.quoting if config.quoting is not None else kind == "csv"
     with suppress(OSError, ValueError, LookupError, csv.Error), path.open(encoding=config.charset) as file:
         line = file.readline().removeprefix("\ufeff").rstrip("\r\n")
+        if not line.strip():  # readers pass over it, or say that the file is empty
+            return None
         if quoted and line.count('"') % 2 == 0 and len(delimiter) == 1:
             return next(csv.reader([line], delimiter=delimiter), None)
-        return None if quoted or not line else line.split(delimiter)
+        return None if quoted else line.split(delimiter)
     return None

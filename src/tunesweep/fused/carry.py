@@ -33,7 +33,9 @@ class GroupPlace(Workplace):
 
     def __init__(self, config: RunConfig, store: Store, shelf: Shelf, group: list[str]) -> None:
         super().__init__(config, store, draft(config))
-        self.shelf, self.group, self.size = shelf, digest(sorted(group)), len(group)
+        # Who left a group, and when, is of one early_exit: what another left is no beginning.
+        left = [] if config.runtime.early_exit is None else [config.runtime.early_exit]
+        self.shelf, self.group, self.size = shelf, digest([*sorted(group), *left]), len(group)
         self.reached_training, self.training_minutes = True, 0.0
 
     def first_network(self) -> Readout:
@@ -118,7 +120,10 @@ def _records(configs: Sequence[RunConfig], store: Store) -> dict[str, RunRecord]
         raise
     shelf.clear()  # checks load the backbone anew, and the shared one makes room
     release()
-    return {member.work.run_id: _record(member) for member in members}
+    # Who stayed comes first: where it ends here, the rest is not halved again.
+    return {
+        member.work.run_id: _record(member) for member in sorted(members, key=lambda m: m.error is not None)
+    }
 
 
 def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:

@@ -59,7 +59,8 @@ def _exits(group: Sequence[RunConfig]) -> str:
         return ""
     found = [f"{kept} after epoch {epoch}" for epoch, kept in exits.rungs(len(group), epochs, eta).items()]
     if not found:
-        return f" Nobody leaves early: runtime.early_exit={eta} takes {eta} epochs or more, not {epochs}."
+        few, what = (epochs, "epochs") if epochs < eta else (len(group), "runs")
+        return f" Nobody leaves early: runtime.early_exit={eta} takes {eta} {what} or more, not {few}."
     return f" Of {len(group)} go on: {', '.join(found)} of {epochs}."
 
 

@@ -71,7 +71,8 @@ def why_alone(config: RunConfig) -> str | None:
 
 def common(config: RunConfig) -> str:
     """Return what stands for all that the runs of one group have in common."""
-    train = {key: value for key, value in asdict(config.train).items() if key not in OWN}
+    own = OWN if config.runtime.early_exit is None else [key for key in OWN if key != "monitor"]
+    train = {key: value for key, value in asdict(config.train).items() if key not in own}
     runtime = {key: getattr(config.runtime, key) for key in SHARED_RUNTIME}
     point = config.runtime.point
     return digest(

@@ -40,7 +40,10 @@ def build_network(config: RunConfig, data: DataModule, device: torch.device) -> 
     network = _readout(config, body, data)
     if isinstance(network, Standard):
         _settle_head(config, body)
-    return network.to(device)
+    network = network.to(device)
+    if packs(config):
+        packing.check(body, device, compute_dtype(config))
+    return network
 
 
 def _settle_head(config: RunConfig, body: nn.Module) -> None:
@@ -100,6 +103,8 @@ def load_body(config: RunConfig, data: DataModule, device: torch.device) -> nn.M
             **_weights(config, device),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if packing.PACKED in str(error):
+            raise BadConfig(packing.refusal(auto.__name__, "its attention is its own")) from error
         raise BadConfig(_loading_sentence(config, error)) from error
     _check_complete(config, info)
     tame_four_bit(body, compute_dtype(config))

@@ -22,6 +22,10 @@ from tunesweep.models.language import Causal, Places, picked, unwrapped
 PACKED = "tunesweep_packed"  # the name of our attention to transformers
 UNKNOWN = ("softcap", "s_aux", "position_bias")  # what some models add to attention, and ours does not have
 
+PROBE = 8  # tokens of a text
+LIMITS = {torch.float32: 1e-4}  # what another text before it may change in the spread of its logits: rounding
+HALF = 0.03  # of 16 bits
+
 
 class Row(NamedTuple):
     """Texts one after another, and what a model needs to keep them apart."""
@@ -55,16 +59,40 @@ class Packed(Causal):
                 for start, length, answer in zip(starts, lengths, answers, strict=False)
             ]
         )
-        ours = unwrapped(body).config._attn_implementation == PACKED  # type: ignore[union-attr]
         with picked(body, Places(torch.zeros_like(columns), columns), row.ids.shape[1]):
-            output = body(
-                input_ids=row.ids,
-                position_ids=row.positions,
-                attention_mask=row.edges if ours else None,
-                use_cache=False,
-            )
-        logits: Tensor = output.logits
-        return logits
+            return _logits(body, row)
+
+
+def _logits(body: nn.Module, row: Row) -> Tensor:
+    ours = unwrapped(body).config._attn_implementation == PACKED  # type: ignore[union-attr]
+    logits: Tensor = body(
+        input_ids=row.ids,
+        position_ids=row.positions,
+        attention_mask=row.edges if ours else None,
+        use_cache=False,
+    ).logits
+    return logits
+
+
+@torch.no_grad()
+def check(body: nn.Module, device: torch.device, compute: torch.dtype) -> None:
+    """Refuse a model in which a text of a row depends on the one before: not all layers go token by token."""
+    name, words = type(body).__name__, body.get_input_embeddings().num_embeddings  # type: ignore[operator]
+    first, other, second = (torch.arange(3 * PROBE, device=device) % words).split(PROBE)
+    try:
+        with torch.autocast(device.type, compute, enabled=compute != torch.float32):
+            one, two = (_logits(body, Row.of([text, second]))[0, PROBE:] for text in (first, other))
+    except BadConfig:
+        raise
+    except Exception as error:
+        raise BadConfig(refusal(name, f"it cannot read that ({error})")) from error
+    if (one - two).abs().max() > LIMITS.get(one.dtype, HALF) * one.float().std():
+        raise BadConfig(refusal(name, "a text there depends on the one before it"))
+
+
+def refusal(name: str, why: str) -> str:
+    """Return the sentence that a model's texts are not packed."""
+    return f"runtime.packing=true puts texts of {name} into one row, but {why}: set runtime.packing=false"
 
 
 def register() -> None:
@@ -101,7 +129,8 @@ def attend(
 
 def _check(module: nn.Module, named: dict[str, Any], longest: int) -> None:
     odd = [name for name in UNKNOWN if named.get(name) is not None]
-    window = named.get("sliding_window")
+    chunk = getattr(getattr(module, "config", None), "attention_chunk_size", None)  # of Llama 4
+    window = named.get("sliding_window") or chunk
     if window is not None and longest > window:
         odd.append(f"a sliding window of {window} tokens")
     if odd:
