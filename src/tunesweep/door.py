@@ -74,6 +74,11 @@ def to_search(cfg: DictConfig) -> SearchConfig | None:
     require(name, (NONE, *SEARCHES), "search.name")
     if name == NONE:
         return None
+    if cfg.runtime.get("early_exit") is not None:
+        raise BadConfig(
+            f"runtime.early_exit={cfg.runtime.early_exit} is for groups, and search={name} trains each "
+            "of its trials alone: leave it out"
+        )
     schema = OmegaConf.create({"search": OmegaConf.structured(SEARCHES[name])})
     try:
         found = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.masked_copy(cfg, ["search"])).search)

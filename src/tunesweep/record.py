@@ -70,6 +70,13 @@ class RunRecord:
         return self.status == "succeeded"
 
     @property
+    def shortfall(self) -> str:
+        """Return, for a sentence on a run that did not succeed, what became of it."""
+        if self.status == "stopped":
+            return "was stopped early (a command without runtime.early_exit carries it out)"
+        return "has failed"
+
+    @property
     def main_metric(self) -> float | None:
         """Return the number that the table compares, if there is one."""
         protocol = self.metrics.get("protocol")

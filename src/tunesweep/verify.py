@@ -49,7 +49,7 @@ def _named(store: Store, run_id: str) -> RunRecord:
     if record and record.succeeded:
         return record
     finished = [other.run_id for other in store.records() if other.succeeded]
-    state = "has failed and keeps no files" if record else f"has no readable record in {store.root}"
+    state = f"{record.shortfall} and keeps no files" if record else f"has no readable record in {store.root}"
     raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, finished)}")
 
 

@@ -261,3 +261,19 @@ def test_the_command_for_more_seeds_is_named(shelf):
     last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
     sweep = shelf.store.last_sweep()
     assert last == f"More seeds of every row: tunesweep extend {sweep} seed=1,2 --store {root}"
+
+
+def test_a_configuration_of_which_some_seeds_were_stopped_has_no_score(shelf):
+    shelf.add("lora", [0.7, 0.7, 0.71], 1.0)
+    shelf.add("full", [0.99, 0.6, 0.6], 2.0)
+    for record in shelf.records[4:]:  # the lucky seed of full went on
+        record.status, record.metrics = "stopped", {"select": {"loss": 0.9, "accuracy": 0.5}}
+        record.artefacts, record.stopped = {}, "after epoch 1 of 4"
+    found = shelf.ask()
+    assert taken(found) == "method=lora"
+    assert [row["score"] for row in found.block.rows if row["method"] == "full"] == [None]
+    said = [note for note in found.block.notes if note.startswith("No score: method=full: ")]
+    assert len(said) == 1
+    root = str(shelf.store.root)
+    last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
+    assert "early_exit=null" in last or "More seeds" not in last

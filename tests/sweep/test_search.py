@@ -254,3 +254,15 @@ def test_without_optuna_the_extra_is_named(command: CommandLine, monkeypatch: py
     monkeypatch.setattr(optuna_sampler, "find_spec", lambda name: None)
     out = command(*OPTUNA)
     assert out.said == "error: search=optuna needs Optuna, which is not installed: pip install '.[search]'"
+
+
+def test_a_search_lets_nobody_leave_a_group(command: CommandLine) -> None:
+    out = command(
+        *("search=halving", "method=lora", "train.lr=1e-4,1e-3,1e-2", "train.epochs=3"),
+        *("runtime.fuse=auto", "runtime.early_exit=2"),
+    )
+    assert (out.status, out.names) == (1, [])
+    assert (
+        "runtime.early_exit=2 is for groups, and search=halving trains each of its trials"
+        in out.errors + out.said
+    )

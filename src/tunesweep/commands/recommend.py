@@ -77,10 +77,12 @@ def _more_seeds(store: Store, sweep: str | None, found: Sequence[Recommendation]
     from tunesweep.report.rows import find_sweep
     from tunesweep.stats.cells import FEWEST
 
-    known = {run["seed"] for each in found for run in each.block.runs if isinstance(run["seed"], int)}
+    runs = [run for each in found for run in each.block.runs]
+    known = {run["seed"] for run in runs if isinstance(run["seed"], int)}
+    whole = ["runtime.early_exit=null"] if any(run["status"] == "stopped" for run in runs) else []
     first = max(known, default=-1) + 1
     new = range(first, first + max(1, FEWEST - len(known)))
-    words = ["tunesweep", "extend", find_sweep(store, sweep)[0], f"seed={','.join(map(str, new))}"]
+    words = ["tunesweep", "extend", find_sweep(store, sweep)[0], f"seed={','.join(map(str, new))}", *whole]
     return shlex.join([*words, *([] if str(store.root) == "multirun" else ["--store", str(store.root)])])
 
 

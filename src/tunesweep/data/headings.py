@@ -24,7 +24,8 @@ def problems(config: DatasetConfig) -> Iterator[str]:
     if config.modality != "text":
         return
     with suppress(TunesweepError):  # a file that is not there is refused with its own sentence
-        for split, place in locations(config).items():
+        places = locations(config)
+        for split, place in places.items() if config.folds is None else [("train", places["train"])]:
             names = None if place.startswith(ELSEWHERE) else _of(resolve(place, f"dataset.{split}"), config)
             for option, name in _wanted(config):
                 if names is not None and name not in names:

@@ -37,7 +37,7 @@ def finished(run_id: str, store: Store) -> RunRecord:
             "or name its store by runtime.store=FOLDER"
         )
     if not record.succeeded:
-        raise BadConfig(f"model.init_from={run_id}: that run has failed; repeat it, with {KEEP}")
+        raise BadConfig(f"model.init_from={run_id}: that run {record.shortfall}; repeat it, with {KEEP}")
     if not kept(store, record):
         raise BadConfig(
             f"model.init_from={run_id}: that run kept no weights; repeat it with {KEEP} runtime.force=true"

@@ -8,8 +8,10 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from tunesweep.report.fields import SCORES
 from tunesweep.report.rows import Row
 
+SCORED = ("score", "before", "learned", "one_answer", *SCORES)  # what is a mean over seeds, of all of them
 SEEDS = frozenset({"seed", "seeds.init", "seeds.data"})  # what may differ within a configuration
 
 
@@ -53,11 +55,18 @@ def _merged(runs: list[Row]) -> Row:
         "low": None,
         "high": None,
     }
+    if partly_stopped(runs):
+        values |= dict.fromkeys(SCORED)
     values |= {"seeds": sum(run["score"] is not None for run in runs), "failure": None, "failure_class": None}
     settings = {key: value for key, value in runs[0].settings.items() if key not in SEEDS}
     warnings = tuple(dict.fromkeys(warning for run in runs for warning in run.warnings))
     first = scored[0]
     return replace(first, values=values, settings=settings, warnings=warnings, runs=tuple(runs))
+
+
+def partly_stopped(runs: Iterable[Row]) -> bool:
+    """Whether some of a configuration's runs were stopped early and some not: these are the lucky seeds."""
+    return len({run["status"] == "stopped" for run in runs}) > 1
 
 
 def _value(key: str, runs: list[Row]) -> Any:

@@ -11,7 +11,7 @@ from tunesweep.report.columns import ABOUT, DASH, Column, columns
 from tunesweep.report.fields import one_line
 from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import Reader
-from tunesweep.report.seeds import merge
+from tunesweep.report.seeds import merge, partly_stopped
 from tunesweep.report.verdict import Verdict, judge
 from tunesweep.report.within import conclusions
 
@@ -89,6 +89,7 @@ def _block(title: str, runs: list[Row], options: Options, read: Reader) -> Block
         *conclusions(rows, options.within, (*options.factors, *options.tuned), read),
         *_notes(verdict, keys),
         *factors.remarks(rows, declared),
+        *_cut_short(rows),
         *_ends(runs),
     ]
     return Block(title, rows, columns(rows, options.wanted, keys), notes, runs, verdict, trials)
@@ -204,6 +205,15 @@ def _intervals(rows: list[Row]) -> Iterator[str]:
         yield f"{which} ({kind}) counts the scored examples alone, not the seeds."
     if any(len(row.runs) > 1 and row["low"] is not None for row in rows):
         yield "The 95 % interval of several seeds counts seeds and examples (crossed effects, t)."
+
+
+def _cut_short(rows: list[Row]) -> Iterator[str]:
+    """Say which configurations have no score, since some of their seeds were stopped early."""
+    if names := [str(row["name"]) for row in rows if partly_stopped(row.runs)]:
+        yield (
+            f"No score: {', '.join(names)}: some seeds were stopped early, and a mean over the others is one "
+            "over the lucky ones. The same command without runtime.early_exit carries out the rest."
+        )
 
 
 def _ends(rows: list[Row]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tunesweep.errors import BadConfig
 from tunesweep.report.columns import DASH, score_text
 from tunesweep.report.rows import NOT_RUN, Row
 from tunesweep.report.scores import SCALES
-from tunesweep.report.seeds import SEEDS, configuration, name_without
+from tunesweep.report.seeds import SEEDS, configuration, name_without, partly_stopped
 from tunesweep.search.trials import Score, Selected
 from tunesweep.stats.trials import chosen_range, expected_best
 
@@ -142,7 +142,7 @@ def _rank(found: Selected | None) -> Score:
 def on_select(row: Row) -> Selected | None:
     """Return the mean over the seeds of a row of how they did on select."""
     found = [run.selected for run in (row.runs or (row,)) if run.selected is not None]
-    if not found:
+    if not found or partly_stopped(row.runs):
         return None
     score = Score(fmean(s.score.value for s in found), fmean(s.score.minus_loss for s in found))
     return Selected(score, fmean(s.shown for s in found))
@@ -200,6 +200,7 @@ def _test(row: Row) -> float | None:
     """Return the mean test score over seeds, on the scale on which it is a mean."""
     scale = SCALES.get(str(row["metric"]))
     scores = [run["score"] for run in (row.runs or (row,)) if run["score"] is not None]
+    scores = [] if partly_stopped(row.runs) else scores
     return fmean(scale.mean(score) if scale else score for score in scores) if scores else None
 
 

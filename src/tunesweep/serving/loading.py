@@ -24,7 +24,7 @@ def finished(store: Store, run_id: str) -> RunRecord:
     record = store.get(run_id) if NAME.fullmatch(run_id) else None
     if record is not None and record.succeeded:
         return record
-    state = "has failed" if record else f"has no readable record in {store.root}"
+    state = record.shortfall if record else f"has no readable record in {store.root}"
     others = [other.run_id for other in store.records() if other.succeeded]
     raise BadConfig(f"run {run_id} {state}: {suggest_run(run_id, others)}")
 
