@@ -67,3 +67,14 @@ def test_an_empty_first_line_is_left_to_the_reader(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("\ntext,label\na,b\n")
     assert list(headings.problems(DatasetConfig(name="files", train=str(path)))) == []
+
+
+def test_a_column_of_which_every_value_is_another_is_no_class(make_config, tmp_path):
+    found = config(make_config, tmp_path / "mine.csv", ROWS, "dataset.text=mark", "dataset.label=review")
+    with pytest.raises(BadData, match=r"label=review has another value in each of 20 rows of train"):
+        load(found.dataset, 0)
+
+
+def test_an_empty_delimiter_is_refused(make_config, tmp_path):
+    with pytest.raises(BadConfig, match=r"dataset\.delimiter is empty: give one character"):
+        config(make_config, tmp_path / "mine.csv", ROWS, "dataset.delimiter=''")

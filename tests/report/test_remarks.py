@@ -73,7 +73,7 @@ def test_few_steps_are_said_of_what_is_trained(record: Any) -> None:
         note for note in block_of(trained("a", "lora", 2), trained("b", "qlora", 5)).notes if "steps" in note
     ]
     assert said == [  # 11 batches an epoch
-        "1 of 2 runs took fewer than 50 steps (22 and more), too few to judge a method by: train.epochs=10, "
+        "1 of 2 runs took fewer than 50 steps (22), too few to judge a method by: train.epochs=15, "
         "say, takes more."
     ]
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from scipy.stats import binomtest
 
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report.fields import flatten, one_line
-from tunesweep.report.rows import Row, Scope, select
+from tunesweep.report.rows import Row, Scope, find_sweep, program, select
 from tunesweep.report.seeds import merge
 from tunesweep.report.where import narrow
 from tunesweep.store import Store
@@ -207,7 +209,7 @@ def test_where_keeps_the_rows_of_which_all_holds(record, where, kept):
     [
         (
             "method=lor",
-            r"--where method=lor is not an option: choose one of full, lora; did you mean 'lora'\?",
+            r"--where method=lor holds for no row: choose one of full, lora; did you mean 'lora'\?",
         ),
         ("methot=lora", "--where methot=.* is not one column: choose .* did you mean 'method'"),
         ("train=1", "not one column: choose one of dataset.train, dataset.limit.train"),
@@ -223,3 +225,22 @@ def test_where_that_leaves_nothing_is_said(record):
     rows = [row(record("a")), row(record("b", "full", None))]
     with pytest.raises(BadConfig, match="holds for no row"):
         narrow(rows, ["method=full", "r=8"])
+
+
+def test_a_sweep_is_found_by_the_beginning_of_its_id(store: Any) -> None:
+    for name in ("abc1", "abd2"):
+        store.put_sweep(name, {"started": "2026", "members": []})
+    assert find_sweep(store, "abc")[0] == "abc1"
+    with pytest.raises(StorageError, match="sweep ab is not in"):
+        find_sweep(store, "ab")
+
+
+def test_the_program_is_named_by_its_path_where_it_is_on_none(monkeypatch: Any, tmp_path: Any) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tunesweep").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bin" / "python"))
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert program() == "bin/tunesweep"
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/tunesweep")
+    assert program() == "tunesweep"

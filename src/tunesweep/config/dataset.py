@@ -76,6 +76,11 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         require(self.task, TASKS, "dataset.task")
         require(self.modality, ("text", "image"), "dataset.modality")
+        if self.delimiter == "":
+            raise BadConfig(
+                "dataset.delimiter is empty: give one character, quoted twice for shell and Hydra, as in "
+                "\"dataset.delimiter=';'\", or leave it out"
+            )
         formats = ("auto", "csv", "tsv", "jsonl", "json", "parquet", "lines", "text", "idx")
         require(self.format, formats, "dataset.format")
         fraction("dataset", test_fraction=self.test_fraction, select_fraction=self.select_fraction)

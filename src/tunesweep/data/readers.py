@@ -82,6 +82,12 @@ def class_order(given: Mapping[str, Examples], config: DatasetConfig) -> list[st
     """Return the classes in order, after checking that every split knows the same ones."""
     learnt = sorted(set(given["train"].labels))
     known = ", ".join(learnt)
+    rows = len(given["train"].labels)
+    if rows > 2 and len(learnt) == rows:
+        raise BadData(
+            f"dataset.label={config.label} has another value in each of {rows} rows of train: "
+            "name the column that says the class"
+        )
     if len(learnt) < 2:
         raise BadData(f"dataset.train has one class only, '{known}': expected two or more")
     for split, examples in given.items():

@@ -64,8 +64,8 @@ def check_trainable(network: nn.Module, config: RunConfig) -> None:
         odd = sorted(wanted ^ found)
         raise IntegrityError(
             f"method={config.method.name} promises {len(wanted)} trainable tensors and has {len(found)}; "
-            f"the first that differs is {odd[0] if odd else 'none'}: "
-            f"correct method.trains={config.method.trains}"
+            f"the first that differs is {odd[0] if odd else 'none'}: let method.trains, now "
+            f"{config.method.trains}, match the names of what is trained and no other"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tunesweep.report.columns import count, score_text, significant, size
 from tunesweep.report.factors import costs
 from tunesweep.report.recommend import HARDLY, MEASURES, Recommendation, few_seeds, lacks_seeds, spent
+from tunesweep.report.table import few_steps
 from tunesweep.stats.cells import FEWEST
 
 LISTED = 5  # rows named in a sentence
@@ -20,6 +21,7 @@ def sentences(found: Recommendation) -> list[str]:
     return [
         *(_taken(found) if found.advice.decided else _undecided(found)),
         *_unlearned(found),
+        *few_steps([found.block.rows[place] for place in found.fitting]),
         *_others(found),
         *_unfit(found),
         *costs([found.block.rows[place] for place in found.fitting]),

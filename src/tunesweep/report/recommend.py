@@ -119,7 +119,10 @@ def recommend(store: Store, scope: Scope, wish: Wish) -> list[Recommendation]:
     """Return the advice for each block of a scope in which something was scored."""
     blocks = [block for block in build(store, scope).blocks if any(row.measured for row in block.rows)]
     if not blocks:
-        raise BadConfig("nothing was scored here: run a sweep, or name another one with --sweep ID or --all")
+        raise BadConfig(
+            "nothing was scored here so far: let a sweep come to its first result, or name another one with "
+            "--sweep ID or --all"
+        )
     return [of_block(block, wish, reader(store)) for block in blocks]
 
 

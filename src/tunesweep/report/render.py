@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.garbage import uncollected
-from tunesweep.report.rows import Row, Scope, select
+from tunesweep.report.rows import Row, Scope, program, select
 from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
 from tunesweep.report.tuning import curve_table
@@ -47,7 +47,7 @@ def report(
     paths = save(store, result, scope)
     console.print("Written:", ", ".join(str(path) for path in paths), markup=False, soft_wrap=True)
     page = next(path for path in paths if path.suffix == ".html")
-    question = shlex.join(["tunesweep", "recommend", *scope.words(result.name, store)])
+    question = shlex.join([program(), "recommend", *scope.words(result.name, store)])
     hint = f"Next: open {page}, or ask `{question}` which row is enough."
     if any(row["score"] is not None for block in result.blocks for row in block.rows):
         console.print(hint, markup=False, highlight=False, soft_wrap=True)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from tunesweep.errors import BadConfig, StorageError
@@ -191,8 +195,14 @@ def _surrounded(rows: list[Row]) -> list[Row]:
     return [row if "device" in row.surroundings else replace(row, surroundings=known[0]) for row in rows]
 
 
+def program() -> str:
+    """Return what one types for `tunesweep` here: its path, where the environment is not activated."""
+    beside = Path(sys.executable).parent / "tunesweep"
+    return os.path.relpath(beside) if not shutil.which("tunesweep") and beside.exists() else "tunesweep"
+
+
 def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, Any]]:
-    """Return the id and the file of a sweep: the named one, or the last."""
+    """Return the id and the file of a sweep: the one whose id begins so, or the last."""
     known = store.sweeps()
     if store.problems and (not known or wanted in set(store.names("sweeps")) - set(known)):
         raise StorageError("; ".join(store.problems))
@@ -200,7 +210,8 @@ def find_sweep(store: Store, wanted: str | None = None) -> tuple[str, dict[str, 
         raise StorageError(
             f"{store.root} holds no sweep yet: run one, or name another store with --store PATH"
         )
-    sweep_id = wanted or known[-1]
+    begun = [name for name in known if wanted and name.startswith(wanted)]
+    sweep_id = begun[0] if len(begun) == 1 else wanted or known[-1]
     if sweep_id not in known:
         latest = ", ".join(_told(store, name) for name in reversed(known[-LISTED:]))
         raise StorageError(f"sweep {sweep_id} is not in {store.root}: choose one, such as {latest}")

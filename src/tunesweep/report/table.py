@@ -149,7 +149,7 @@ def _notes(verdict: Verdict, tuned: list[str]) -> Iterator[str]:
     if any(row["before"] is not None for row in rows):
         yield "Before training: the bare backbone, its head untrained."
     yield from _not_learned(rows)
-    yield from _few_steps(rows)
+    yield from few_steps(rows)
     if hows := dict.fromkeys(str(row["memory_how"]) for row in rows if row["memory_how"]):
         yield f"Memory is the peak above the loaded model: {'; '.join(hows)}."
     yield from _together(rows)
@@ -175,13 +175,14 @@ def _not_learned(rows: list[Row]) -> Iterator[str]:
         yield f"'{one_line(answer)}' was said of every example ({times} of {len(runs)} runs)."
 
 
-def _few_steps(rows: list[Row]) -> Iterator[str]:
+def few_steps(rows: list[Row]) -> Iterator[str]:
     """Say where training was so short that the outcome says little of a method."""
     steps = [run["steps"] for run in _runs(rows) if run["steps"] and run["score"] is not None]
     if few := [count for count in steps if count < FEW_STEPS]:
+        least = f"{min(few)}" if min(few) == max(few) else f"{min(few)} to {max(few)}"
         yield (
-            f"{len(few)} of {len(_runs(rows))} runs took fewer than {FEW_STEPS} steps ({min(few)} and more), "
-            "too few to judge a method by: train.epochs=10, say, takes more."
+            f"{len(few)} of {len(_runs(rows))} runs took fewer than {FEW_STEPS} steps ({least}), "
+            "too few to judge a method by: train.epochs=15, say, takes more."
         )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tunesweep.errors import BadConfig, require, suggest
+from tunesweep.errors import BadConfig, suggest
 
 if TYPE_CHECKING:
     from tunesweep.report.rows import Row
@@ -20,7 +20,12 @@ def narrow(rows: list[Row], where: Iterable[str]) -> list[Row]:
         key, values = _key(name, rows), wanted.split(",")
         texts = {row["run_id"]: _plain(row.raw.get(key)) for row in rows}
         for value in values:
-            require(_plain(value), sorted(set(texts.values())), f"--where {name}")
+            options = sorted(set(texts.values()))
+            if _plain(value) not in options:
+                raise BadConfig(
+                    f"--where {name}={value} holds for no row: choose {suggest(_plain(value), options)}; "
+                    "--all looks at every run of the store"
+                )
         kept = [row for row in kept if texts[row["run_id"]] in {_plain(value) for value in values}]
     if rows and not kept:
         raise BadConfig(f"--where {' --where '.join(where)} holds for no row: drop one of the conditions")

@@ -120,7 +120,7 @@ def name_points(points: Sequence[Planned]) -> None:
 
 def _where(word: str) -> bool:
     """Whether a word is on where and how a point is carried out."""
-    return word.lstrip("+~").startswith(("runtime.", "runtime="))
+    return word.lstrip("+~").startswith(("runtime.", "runtime=", "plan="))
 
 
 def _sort_in(plan: Plan, point: Planned) -> None:
