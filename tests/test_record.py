@@ -23,7 +23,7 @@ def test_json_is_readable_stable_and_complete():
     assert list(data) == sorted(data)
     assert list(data["metrics"]["test"]) == ["a", "b"]
     assert data["metrics"]["test"]["a"] == 0.1 + 0.2  # not rounded
-    assert data["schema_version"] == SCHEMA_VERSION == 2
+    assert data["schema_version"] == SCHEMA_VERSION == 3
     assert text.count("\n") > len(data)
     assert RunRecord.from_json(text).to_json() == text
 
@@ -42,7 +42,7 @@ def test_keys_of_a_later_version_are_passed_over():
 @pytest.mark.parametrize("version", [None, 0, "1", True])
 def test_a_record_of_no_version_is_refused(version):
     data = json.loads(record().to_json()) | {"schema_version": version}
-    with pytest.raises(StorageError, match=f"schema_version={version} of a record must be 1 to 2"):
+    with pytest.raises(StorageError, match=f"schema_version={version} of a record must be 1 to 3"):
         RunRecord.from_json(json.dumps(data))
 
 

@@ -74,7 +74,7 @@ def test_paths_are_those_of_the_layout(store):
         '{"run_id": "a1", "sta',
         "[]",
         '{"schema_version": 1}',
-        record().to_json().replace('"schema_version": 2', '"schema_version": 0'),
+        record().to_json().replace('"schema_version": 3', '"schema_version": 0'),
         "[" * 100_000,
         record().to_json().replace('"metrics": {}', '"metrics": null'),
         record("b2").to_json(),
