@@ -253,14 +253,18 @@ def test_a_row_that_has_not_learned_is_not_taken_in_silence(shelf):
     assert not any("has not learned" in line for line in sentences(shelf.ask(epsilon=0.05)))
 
 
-def test_the_command_for_more_seeds_is_named(shelf):
-    shelf.add("lora", [0.7], 1.0)
-    shelf.add("full", [0.72], 2.0)
-    shelf.ask()
+def test_the_command_for_more_seeds_is_named(shelf, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    for method, accuracy in (("lora", 0.7), ("full", 0.72), ("ia3", 0.6)):
+        shelf.add(method, [accuracy], 1.0)
     root = str(shelf.store.root)
-    last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
-    sweep = shelf.store.last_sweep()
-    assert last == f"More seeds of every row: tunesweep extend {sweep} seed=1,2 --store {root}"
+    for whole, record in (("", None), (" runtime.early_exit=null", shelf.records[2])):
+        if record is not None:
+            record.status, record.metrics, record.stopped = "stopped", {}, "after epoch 1 of 4"
+        shelf.ask()
+        last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
+        sweep = shelf.store.last_sweep()
+        assert last == f"More seeds of every row: tunesweep extend {sweep} seed=1,2{whole} --store {root}"
 
 
 def test_a_configuration_of_which_some_seeds_were_stopped_has_no_score(shelf):
@@ -274,6 +278,3 @@ def test_a_configuration_of_which_some_seeds_were_stopped_has_no_score(shelf):
     assert [row["score"] for row in found.block.rows if row["method"] == "full"] == [None]
     said = [note for note in found.block.notes if note.startswith("No score: method=full: ")]
     assert len(said) == 1
-    root = str(shelf.store.root)
-    last = CliRunner().invoke(app, ["recommend", "--store", root]).stdout.splitlines()[-1]
-    assert "early_exit=null" in last or "More seeds" not in last

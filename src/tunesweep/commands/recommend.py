@@ -74,7 +74,7 @@ def recommend(
 
 def _more_seeds(store: Store, sweep: str | None, found: Sequence[Recommendation]) -> str:
     """Return the command that adds seeds to a sweep: up to three, or one where there are as many."""
-    from tunesweep.report.rows import find_sweep
+    from tunesweep.report.rows import find_sweep, program
     from tunesweep.stats.cells import FEWEST
 
     runs = [run for each in found for run in each.block.runs]
@@ -82,7 +82,7 @@ def _more_seeds(store: Store, sweep: str | None, found: Sequence[Recommendation]
     whole = ["runtime.early_exit=null"] if any(run["status"] == "stopped" for run in runs) else []
     first = max(known, default=-1) + 1
     new = range(first, first + max(1, FEWEST - len(known)))
-    words = ["tunesweep", "extend", find_sweep(store, sweep)[0], f"seed={','.join(map(str, new))}", *whole]
+    words = [program(), "extend", find_sweep(store, sweep)[0], f"seed={','.join(map(str, new))}", *whole]
     return shlex.join([*words, *([] if str(store.root) == "multirun" else ["--store", str(store.root)])])
 
 

@@ -60,7 +60,10 @@ def _records(store: Store, scope: Scope) -> list[RunRecord]:
     name, rows, _ = select(store, scope)
     failed = [row["run_id"] for row in rows if row["status"] != "succeeded"]
     if failed:
-        raise BadConfig(f"run {failed[0]} of sweep {name} has no predictions: the same command runs it again")
+        raise BadConfig(
+            f"run {failed[0]} of sweep {name} has no predictions: the same command, without "
+            "runtime.early_exit, runs it again"
+        )
     records = [record for row in rows if (record := store.get(row["run_id"]))]
     plain = [record.run_id for record in records if not record.config["dataset"].get("folds")]
     if plain or not records:

@@ -95,9 +95,9 @@ def make_plan(points: Sequence[Planned], *, dry: bool = False) -> Plan:
 def _refuse_impossible(points: Sequence[Planned]) -> None:
     found = dict.fromkeys(problem for point in points for problem in capabilities.problems(point.config))
     found |= dict.fromkeys(refusals.several_in_one_process([point.config for point in points]))
-    columns = [list(headings.problems(point.config.dataset)) for point in points]
-    if all(columns):  # else bad data are rows of their own, and the rest goes on
-        found |= dict.fromkeys(problem for problems in columns for problem in problems)
+    # One point that can be read is enough: bad data are then rows of their own, and the rest goes on.
+    if all(any(headings.problems(point.config.dataset)) for point in points):
+        found |= dict.fromkeys(each for point in points for each in headings.problems(point.config.dataset))
     if found:
         raise BadConfig("nothing was started: " + "; ".join(found))
 
