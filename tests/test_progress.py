@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pty
 import re
@@ -41,6 +42,7 @@ CUT = "-- the next point --"
 def test_a_point_says_which_of_how_many_it_is():
     assert title(Point(name="seed=1", index=2, total=6)) == "[2/6] seed=1"
     assert title(Point(name="seed=1")) == "seed=1"
+    assert title(Point(name="encoding.joiner='\n'")) == "encoding.joiner='\\n'"
 
 
 def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
@@ -54,7 +56,8 @@ def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
         f"select accuracy {e['accuracy']:.3f}"
         for e in record.history
     ]
-    *epochs, scoring, result = captured.err.splitlines()
+    begins, *epochs, scoring, result = captured.err.splitlines()
+    assert begins == f"[1/2] {NAME}: trains {3 * math.ceil(200 / config.train.batch_size)} steps in 3 epochs"
     assert scoring == f"[1/2] {NAME}: trained; scoring and checking it"
     assert epochs == expected
     assert result.startswith(f"[1/2] {NAME}: accuracy {record.main_metric:.3f} on test, all checks passed")

@@ -19,7 +19,8 @@ from tunesweep.tasks.learner import Learner
 
 def title(point: Point) -> str:
     """Return which point of how many this is, in the words of its command."""
-    return f"[{point.index}/{point.total}] {point.name}" if point.index else point.name
+    name = point.name.replace("\n", "\\n")  # of a value with line breaks: a line stays one
+    return f"[{point.index}/{point.total}] {name}" if point.index else name
 
 
 def progress_callbacks(runtime: RuntimeConfig) -> list[Callback]:
@@ -77,6 +78,11 @@ class Lines(Callback):
 
     def __init__(self, title: str) -> None:
         self.title = title
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print what is about to be done: the first epoch may take long."""
+        epochs, steps = trainer.max_epochs or 1, int(trainer.estimated_stepping_batches)
+        _say(f"{self.title}: trains {steps:,} steps in {epochs} epoch{'s' if epochs > 1 else ''}")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the epoch brought."""

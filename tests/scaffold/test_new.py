@@ -74,6 +74,40 @@ def test_a_new_method_trains_comes_back_and_merges(tmp_path: Path, quick: tuple[
     assert "score_change" in record.integrity["merge"]
 
 
+@pytest.mark.parametrize(
+    ("name", "config", "trains", "takes"),
+    [
+        ("fourierft", "FourierFTConfig", "fourierft_", set()),
+        ("rand_lora", "RandLoraConfig", "randlora_", {"r"}),
+        ("loha", "LoHaConfig", "hada_", {"r", "alpha"}),
+        ("supertuning", "SupertuningConfig", "supertuning_", {"r", "lora_alpha"}),
+    ],
+)
+def test_a_method_that_peft_knows_by_this_name_is_written_for_it(
+    name: str, config: str, trains: str, takes: set[str], tmp_path: Path
+) -> None:
+    said = new("method", name, "--to", str(tmp_path))
+    assert "PEFT has no method" not in said.stdout
+    found = yaml.safe_load((tmp_path / "method" / f"{name}.yaml").read_text())
+    assert found["trains"] == trains
+    assert found["peft"].pop("_target_") == f"peft.{config}"
+    assert {*found["peft"]} == {*takes, "target_modules"}
+
+
+def test_it_runs_as_it_is_written(tmp_path: Path, quick: tuple[str, ...]) -> None:
+    new("method", "fourierft", "--to", str(tmp_path / "own"))
+    record = run(compose("method=fourierft", *quick, config_dir=tmp_path / "own"))
+    assert record.status == "succeeded", record.failure
+    assert record.parameters["adapter"] == 2 * 1000  # n_frequency, of query and value of one layer
+
+
+@pytest.mark.parametrize("name", ["mine", "cpt", "adaption_prompt"])
+def test_another_name_gets_an_example_and_is_told_so(name: str, tmp_path: Path) -> None:
+    said = new("method", name, "--to", str(tmp_path))
+    assert f"PEFT has no method {name} that adapts layers by name" in said.stdout
+    assert "peft.LoHaConfig" in (tmp_path / "method" / f"{name}.yaml").read_text()
+
+
 def test_a_new_data_set_reads_a_file_of_its_name(
     tmp_path: Path, quick: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

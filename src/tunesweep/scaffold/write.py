@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tunesweep import door
 from tunesweep.errors import BadConfig, StorageError, require
+from tunesweep.scaffold import peft_method
+from tunesweep.scaffold.peft_method import PeftMethod
 
 KINDS = ("method", "dataset", "encoding", "experiment")
 TEMPLATES = Path(__file__).parent
@@ -65,6 +67,8 @@ def _clone() -> Path:
 def _texts(kind: str, name: str, folder: Path, *, with_class: bool) -> dict[Path, str]:
     """Return the files and what they will hold; an encoding's class lies where a `_target_` may name it."""
     path = folder / kind / f"{name}.yaml"
+    if kind == "method":
+        return {path: _of_peft(_filled("method.yaml", name), peft_method.named(name) or peft_method.EXAMPLE)}
     if kind != "encoding" or not with_class:
         return {path: _filled(f"{kind}.yaml", name)}
     module = PACKAGE / "data" / "encodings" / f"{name}.py"
@@ -74,6 +78,12 @@ def _texts(kind: str, name: str, folder: Path, *, with_class: bool) -> dict[Path
 def _filled(template: str, name: str) -> str:
     text = (TEMPLATES / template).read_text(encoding="utf-8")
     return text.replace("NAME", name).replace("CLASS", "".join(part.capitalize() for part in name.split("_")))
+
+
+def _of_peft(text: str, method: PeftMethod) -> str:
+    for word, value in (("TRAINS", method.trains), ("CONFIG", method.config), ("ARGUMENTS", method.yaml)):
+        text = text.replace(word, value)
+    return text
 
 
 def _put(path: Path, text: str) -> None:
@@ -97,6 +107,11 @@ def _command(kind: str, name: str, to: Path | None) -> str:
 
 def _remarks(kind: str, name: str, to: Path | None) -> list[str]:
     found = [f"its rows are read from {name}.csv, until train: says otherwise"] if kind == "dataset" else []
+    if kind == "method" and peft_method.named(name) is None:
+        found.append(
+            f"PEFT has no method {name} that adapts layers by name: the file holds its "
+            f"{peft_method.EXAMPLE.config}, to be replaced"
+        )
     if to is None:
         found.append(
             f"where it is to become part of this project, name it in README.md beside the others of {kind}"

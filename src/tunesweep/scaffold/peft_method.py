@@ -1,0 +1,43 @@
+"""What a new YAML says of a method of PEFT that it is named after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+RANKS = {"r": "${lora.r}", "alpha": "${lora.alpha}", "lora_alpha": "${lora.alpha}"}
+LAYERS = {"target_modules": "${lora.target_modules}"}
+HEAD = "modules_to_save"  # how PEFT is told of the head that is trained beside
+
+
+@dataclass(frozen=True)
+class PeftMethod:
+    """A config of PEFT, the names of the parameters that it adds, and its arguments that follow `lora`."""
+
+    config: str  # class
+    trains: str
+    arguments: dict[str, str]
+
+    @property
+    def yaml(self) -> str:
+        """Return the arguments as lines below `peft:`."""
+        return "\n".join(f"  {key}: {value}" for key, value in self.arguments.items())
+
+
+# What stands in a YAML of another name, to be replaced (arXiv:2108.06098).
+EXAMPLE = PeftMethod("LoHaConfig", "hada_", {"r": RANKS["r"], "alpha": RANKS["alpha"]} | LAYERS)
+
+
+def named(name: str) -> PeftMethod | None:
+    """Return the method of PEFT that is called so, if it adapts layers by name; `_` does not count."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING
+
+    types = {kind.value.lower().replace("_", ""): kind for kind in PEFT_TYPE_TO_CONFIG_MAPPING}
+    kind = types.get(name.replace("_", ""))
+    if kind is None:
+        return None
+    config = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
+    known = {field.name for field in fields(config)}
+    if not {*LAYERS, HEAD} <= known:
+        return None
+    arguments = {key: value for key, value in RANKS.items() if key in known} | LAYERS
+    return PeftMethod(config.__name__, PEFT_TYPE_TO_PREFIX_MAPPING[kind], arguments)
