@@ -17,14 +17,14 @@ from tunesweep import features, fresh, headroom, identity, integrity, prediction
 from tunesweep.attempt import failure_class
 from tunesweep.checkpoint import NOTES, Notes, Place, Unusable
 from tunesweep.clock import Clock, timed
-from tunesweep.config import RunConfig
+from tunesweep.config import WORKER, RunConfig
 from tunesweep.data.location import content_digest
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
 from tunesweep.estimate.point import prediction
 from tunesweep.hardware import warning as hardware_warning
-from tunesweep.memory import bound_kernel_caches
+from tunesweep.memory import bound_kernel_caches, set_aside_imports
 from tunesweep.methods import artefact, hooks
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
@@ -130,8 +130,10 @@ class Workplace:
 def prepare(work: Workplace) -> None:
     """Choose the device, and say where the numbers come from."""
     bound_kernel_caches()
-    work.device = choose_device(work.config.runtime)
     point = work.config.runtime.point
+    if point.executor == WORKER:
+        set_aside_imports()
+    work.device = choose_device(work.config.runtime)
     work.record.provenance = provenance(work.device, point.executor)
     work.record.provenance["model_fingerprint"] = point.model_fingerprint
     work.record.warnings += hardware_warning(work.config)

@@ -1,4 +1,4 @@
-"""Twelve faults put into a sweep of three points: what is lost, and that the same command completes it."""
+"""Thirteen faults put into a sweep of three points: what is lost, and that the same command completes it."""
 
 from __future__ import annotations
 
