@@ -23,7 +23,7 @@ GRAVITON2 = "processor\t: 0\nFeatures\t: fp asimd fphp\n"
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
     """Ask again, before and after: answers are remembered for a whole process."""
-    asked = (hardware.cpu_flags, hardware._gpu, hardware._gpu_has_bf16)
+    asked = (hardware.cpu_flags, hardware._gpu, hardware._gpu_has_bf16, hardware._torch_is_for_cpus)
     for function in asked:
         function.cache_clear()
     yield
@@ -53,6 +53,8 @@ def smi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(hardware.metadata, "version", lambda _: "2.13.0")
 
     return does
 
@@ -97,6 +99,17 @@ def test_the_question_is_for_the_compute_capability(cpu, smi, tmp_path):
     smi(f'echo "$@" > {tmp_path}/asked; echo 8.6')
     assert hardware.native_precision("cuda") == "bf16"
     assert (tmp_path / "asked").read_text().split() == ["--query-gpu=compute_cap", "--format=csv,noheader"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "build"), [("1", "2.13.0+cu130"), ("", "2.13.0"), ("-1", "2.13.0"), ("0", "2.13.0+cpu")]
+)
+def test_a_gpu_that_torch_will_not_use_does_not_count(cpu, smi, monkeypatch, visible, build):
+    cpu(ROME)
+    smi("echo 9.0")
+    monkeypatch.setattr(hardware.metadata, "version", lambda _: build)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert hardware.native_precision("auto") == ("bf16" if visible == "1" else "fp32")
 
 
 def test_without_a_gpu_the_cpu_counts(cpu, monkeypatch):

@@ -74,11 +74,7 @@ def to_search(cfg: DictConfig) -> SearchConfig | None:
     require(name, (NONE, *SEARCHES), "search.name")
     if name == NONE:
         return None
-    if cfg.runtime.get("early_exit") is not None:
-        raise BadConfig(
-            f"runtime.early_exit={cfg.runtime.early_exit} is for groups, and search={name} trains each "
-            "of its trials alone: leave it out"
-        )
+    _refuse_in_search(name, cfg)
     schema = OmegaConf.create({"search": OmegaConf.structured(SEARCHES[name])})
     try:
         found = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.masked_copy(cfg, ["search"])).search)
@@ -86,6 +82,22 @@ def to_search(cfg: DictConfig) -> SearchConfig | None:
         raise BadConfig(explain(error)) from error
     assert isinstance(found, SearchConfig)
     return found
+
+
+def _refuse_in_search(name: str, cfg: DictConfig) -> None:
+    """Refuse what is for sweeps alone."""
+    together = {"early_exit": None, "fuse": "never"}
+    for key, alone in together.items():
+        if cfg.runtime.get(key) not in (alone, None):
+            raise BadConfig(
+                f"runtime.{key}={cfg.runtime[key]} is for groups, and search={name} trains each "
+                "of its trials alone: leave it out"
+            )
+    if cfg.runtime.get("extends") is not None:
+        raise BadConfig(
+            f"runtime.extends={cfg.runtime.extends} adds values to a sweep, and search={name} chooses its "
+            "own: give the search a larger budget instead"
+        )
 
 
 def _plain(value: Any) -> Any:

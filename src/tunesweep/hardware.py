@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
 import subprocess
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from tunesweep.config import RunConfig
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # the last as ARM says it
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # as CUDA reads it: none from the first that is empty or -1
 AMPERE = 8.0  # the first compute capability with bf16
 
 
@@ -90,7 +93,18 @@ def gpus() -> list[tuple[str, int]]:
 
 @cache
 def _gpu() -> bool:
+    if _torch_is_for_cpus() or os.environ.get(VISIBLE, "0").split(",")[0].strip() in ("", "-1"):
+        return False
     return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+@cache
+def _torch_is_for_cpus() -> bool:
+    """Whether the build of torch that is installed says that it knows no GPU."""
+    try:
+        return metadata.version("torch").endswith("+cpu")
+    except metadata.PackageNotFoundError:
+        return False
 
 
 @cache

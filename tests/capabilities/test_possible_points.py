@@ -47,6 +47,11 @@ REFUSED = [
         "use readout=head",
     ),
     (["method=zero_shot"], "method=zero_shot trains nothing", "use readout=label_words or generate"),
+    (
+        ["method=lora", "method.shots.k=4"],
+        "solved examples into a prompt, and readout=head",
+        "label_words or",
+    ),
     (["method=full", "method.quantisation=nf4"], "4-bit weights cannot be trained", "use method=qlora"),
     (["method=bitfit", SMOLLM2], "method=bitfit trains bias terms", "use method=lora or head_only"),
     (

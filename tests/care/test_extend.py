@@ -60,12 +60,6 @@ def test_what_is_no_axis_is_said(store: Store, words: list[str], sentence: str) 
         words_of(store, SWEEP, words)
 
 
-def test_a_search_is_not_extended(store: Store) -> None:
-    store.put_sweep("s", {"sweep_id": "s", "command": [], "members": [], "searched": {}})
-    with pytest.raises(BadConfig, match="sweep s is a search"):
-        words_of(store, "s", ["seed=3"])
-
-
 def test_the_command_hands_its_words_to_train(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     monkeypatch.setattr(train, "main", lambda: seen.append(list(sys.argv)))

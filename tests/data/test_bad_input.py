@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from made_files import as_csv, config, idx, write
+from pyarrow import parquet
 
 from tunesweep.config import Limit
 from tunesweep.data.location import fingerprint
@@ -17,6 +20,17 @@ from tunesweep.data.readers import load
 from tunesweep.errors import BadConfig, BadData, TunesweepError
 
 HEAD = "text,label\n"
+
+
+def no_rows() -> bytes:
+    """Return a Parquet file that has columns and no rows."""
+    sink = io.BytesIO()
+    parquet.write_table(
+        pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), sink
+    )
+    return sink.getvalue()
+
+
 BAD: dict[str, tuple[str, str | bytes, dict[str, Any], type[TunesweepError], list[str]]] = {
     "missing column": ("a.csv", "texts,label\na,x\n", {}, BadData, ["dataset.text=text", "mean 'texts'"]),
     "wrong delimiter": ("a.csv", "text;label\na;x\n", {}, BadData, ["one column", "dataset.delimiter=';'"]),
@@ -62,6 +76,7 @@ BAD: dict[str, tuple[str, str | bytes, dict[str, Any], type[TunesweepError], lis
     "truncated bz2": ("a.csv.bz2", bz2.compress(as_csv().encode())[:-9], {}, BadData, ["incomplete"]),
     "not a gz": ("a.csv.gz", as_csv(), {}, BadData, ["damaged or incomplete"]),
     "not parquet": ("a.parquet", as_csv(), {}, BadData, ["parquet", "fetch it again"]),
+    "parquet without rows": ("a.parquet", no_rows(), {}, BadData, ["no rows"]),
     "not IDX": ("a-images-idx3-ubyte", b"\x89PNG" * 9, {"modality": "image"}, BadData, [
         "not an IDX file", "89504e47"]),
     "too few rows": ("a.csv", HEAD + "a,x\nb,y\n", {}, BadData, ["2 rows", "too few", "dataset.test=PATH"]),
@@ -114,3 +129,10 @@ def test_a_wrong_location_is_one_sentence(tmp_path: Path, place: str, words: lis
         with pytest.raises((BadData, BadConfig)) as caught:
             ask()
         assert all(word in str(caught.value) for word in words)
+
+
+def test_a_test_split_without_the_classes_that_were_learned_is_refused(tmp_path: Path) -> None:
+    test = write(tmp_path, "b.csv", HEAD + "a,rotten\nb,rotten\n")
+    chosen = config(write(tmp_path, "a.csv", as_csv()), test=str(test), train_classes=["fresh"])
+    with pytest.raises(BadData, match=r"train_classes=\['fresh'\]: the test split has no row of these"):
+        load(chosen, 0)

@@ -223,8 +223,9 @@ def test_a_column_of_splits_that_cannot_be(
 def test_folds_cut_the_train_rows_of_one_file(tmp_path: Path) -> None:
     names = {"t": "train", "s": "", "v": "test"}
     options = {"split_column": "side", "split_names": names, "select_fraction": 0.4, "folds": 2}
-    tests = [load(config(sided(tmp_path), fold=fold, **options), 0).test.ids for fold in (0, 1)]
-    assert sorted(tests[0] + tests[1]) == [f"train-{n}" for n in range(6)]
+    found = [load(config(sided(tmp_path), fold=fold, **options), 0) for fold in (0, 1)]
+    assert sorted(found[0].test.ids + found[1].test.ids) == [f"train-{n}" for n in range(6)]
+    assert [splits.unread for splits in found] == [["test"], ["test"]]  # which is said
 
 
 # ---- options that do not go together ----

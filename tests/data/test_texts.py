@@ -142,6 +142,19 @@ def test_solved_examples_by_likeness_are_each_examples_own_and_never_itself(made
         assert shown(texts, ids).count(text) == 1
 
 
+def test_solved_examples_by_likeness_must_leave_room_too(made: Any) -> None:
+    words = ("method.shots.k=3", "method.shots.by=similarity", "model.max_length=12", "encoding.max_length=7")
+    texts = made(*FEW_SHOT, *words)
+    with pytest.raises(BadConfig, match=r"method.shots.k=3 solved examples take \d+ tokens"):
+        texts.rows(texts.splits.test, learnt=False)
+
+
+def test_likeness_does_not_balance(made: Any) -> None:
+    words = ("method.shots.k=1", "method.shots.by=similarity", "method.shots.per_class=true")
+    with pytest.raises(BadConfig, match="whatever their class: leave one out"):
+        made(*FEW_SHOT, *words)
+
+
 def test_a_chat_is_put_around_prompt_and_solved_examples(made: Any) -> None:
     words = ("method.shots.k=2", "readout.prompt='{text} is'", "readout.chat=true")
     with pytest.raises(BadConfig, match="needs a chat template"):

@@ -15,7 +15,7 @@ from tunesweep.errors import BadConfig, StorageError
 from tunesweep.models.backbone import build_network
 from tunesweep.models.readouts import Pixels, Readout
 from tunesweep.models.reference import reference
-from tunesweep.models.start import start_from
+from tunesweep.models.start import check_source, start_from
 from tunesweep.point import run
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
@@ -139,3 +139,14 @@ def test_changed_weights_are_not_taken_for_those_of_the_run(digits: Make, base: 
     save_file({name: tensor + 1 for name, tensor in state.items()}, file_of(config, base))
     with at_work(config) as work, pytest.raises(StorageError, match="has other content than when it was"):
         start_from(Pixels(reference(config.model, 8, 10)), config, work.store, work.data.names)
+
+
+def test_a_cut_by_other_classes_is_another_cut(make_config: Make) -> None:
+    """Splits keep the shares of the classes: rows scored by one label were learned by another."""
+    words = ("model=random_bert", "dataset=files", "dataset.train=a.csv", "runtime.keep=all", "method=full")
+    source, config = (make_config(*words, f"dataset.label={label}") for label in ("topic", "sentiment"))
+    for each in (source, config):
+        each.runtime.point.data_fingerprint = each.runtime.point.model_fingerprint = "the same"
+    check_source(source, source)
+    with pytest.raises(BadConfig, match="has learned from rows that are scored here"):
+        check_source(config, source)

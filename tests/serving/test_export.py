@@ -19,7 +19,7 @@ from serving.conftest import point
 from serving.test_predict import BERT, RUN
 from tunesweep import identity
 from tunesweep.cli import app
-from tunesweep.serving import loading, reproduce
+from tunesweep.serving import card, loading, reproduce
 from tunesweep.store import Store
 
 
@@ -83,6 +83,11 @@ def test_an_export_names_no_place_of_this_machine(exported, cache, shelf):
     found = [(path.name, place) for path, text in texts.items() for place in places if place in text]
     assert not found
     assert json.loads(texts[out / "adapter" / "adapter_config.json"])["base_model_name_or_path"] is None
+
+
+def test_a_warning_on_a_card_names_no_folder():
+    said = "the checkpoint /home/ann/store/work/1/notes.json was passed over (~/x/y.pt: and/or), 3/4 of it"
+    assert card._placeless(said) == "the checkpoint notes.json was passed over (y.pt: and/or), 3/4 of it"
 
 
 def test_the_card_says_what_the_record_says(exported):

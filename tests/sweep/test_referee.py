@@ -11,7 +11,7 @@ from tunesweep import brake, identity
 from tunesweep.config import RunConfig
 from tunesweep.errors import StorageError
 from tunesweep.store import Busy, Store
-from tunesweep.sweep.jobs import Job, Loss
+from tunesweep.sweep.jobs import Job, Jobs, Loss
 from tunesweep.sweep.referee import SweepReferee
 
 Make = Callable[..., RunConfig]
@@ -111,10 +111,13 @@ def test_a_timeout_is_not_tried_again(point: RunConfig, store: Store) -> None:
 
 
 def test_a_worker_lost_after_its_record_costs_nothing(point: RunConfig, store: Store) -> None:
-    referee = SweepReferee(store, {0: point})
-    assert not referee.settled(JOB)
+    jobs = Jobs([JOB], SweepReferee(store, {0: point}))
+    job = jobs.next()
+    assert job is JOB
     store.put(succeed(point))
-    assert not referee.lost(JOB, KILLED)
+    jobs.lost(job, KILLED)
+    assert not jobs.left
+    assert jobs.losses == {}  # what is told as an error takes the place of a result
     record = store.get(point.runtime.point.run_id)
     assert record is not None
     assert record.status == "succeeded"

@@ -14,8 +14,10 @@ import hydra_plugins.tunesweep._sweep as plugin
 from command_line import METRICS, CommandLine, Outcome, fail, succeed
 from hydra_plugins.tunesweep._proposals import Proposals
 from hydra_plugins.tunesweep._search import Batch, _named
+from tunesweep.care.extend import command as extended
 from tunesweep.config import RunConfig
 from tunesweep.config.search import OptunaConfig
+from tunesweep.errors import BadConfig
 from tunesweep.record import RunRecord
 from tunesweep.report.render import build
 from tunesweep.report.rows import Scope
@@ -256,13 +258,27 @@ def test_without_optuna_the_extra_is_named(command: CommandLine, monkeypatch: py
     assert out.said == "error: search=optuna needs Optuna, which is not installed: pip install '.[search]'"
 
 
-def test_a_search_lets_nobody_leave_a_group(command: CommandLine) -> None:
-    out = command(
-        *("search=halving", "method=lora", "train.lr=1e-4,1e-3,1e-2", "train.epochs=3"),
-        *("runtime.fuse=auto", "runtime.early_exit=2"),
-    )
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("runtime.fuse=auto", "runtime.early_exit=2"),
+            "runtime.early_exit=2 is for groups, and search=halving",
+        ),
+        (
+            ("runtime.fuse=auto", "plan=true"),
+            "runtime.fuse=auto is for groups, and search=halving trains each",
+        ),
+        (("runtime.extends=0123456789abcdef",), "adds values to a sweep, and search=halving chooses its own"),
+    ],
+)
+def test_what_is_for_sweeps_alone_is_refused(command: CommandLine, words: tuple[str, ...], said: str) -> None:
+    out = command("search=halving", "method=lora", "train.lr=1e-4,1e-3,1e-2", "train.epochs=3", *words)
     assert (out.status, out.names) == (1, [])
-    assert (
-        "runtime.early_exit=2 is for groups, and search=halving trains each of its trials"
-        in out.errors + out.said
-    )
+    assert said in out.errors + out.said
+
+
+def test_a_search_is_not_extended(command: CommandLine) -> None:
+    assert command(*HALVING).status == 0
+    with pytest.raises(BadConfig, match="is a search: give its command a larger budget"):
+        extended(command.store, str(command.store.last_sweep()), ["seed=3"])

@@ -84,6 +84,11 @@ def _task_problems(config: RunConfig) -> Iterator[str]:
             f"method={config.method.name} shows solved examples, and dataset={dataset.name} ({task}) has "
             "none: use method=zero_shot, or method.shots.k=0"
         )
+    if config.method.trained and config.method.shots.k and not config.readout.prompted:
+        yield (
+            f"method.shots.k={config.method.shots.k} puts solved examples into a prompt, and "
+            f"readout={config.readout.name} has none: use readout=label_words or generate, or set it to 0"
+        )
 
 
 def _language_head_problems(config: RunConfig) -> Iterator[str]:

@@ -22,7 +22,7 @@ def command(store: Store, wanted: str, words: Sequence[str]) -> list[str]:
     One word of these is the axis, `seed=3,4`; others are on where and how.
     """
     sweep_id, data = find_sweep(store, wanted)
-    if "searched" in data:
+    if "search" in data:
         raise BadConfig(f"sweep {sweep_id} is a search: give its command a larger budget instead")
     given = _parsed(words)
     axes = [word for word in given if not _is_place(word)]

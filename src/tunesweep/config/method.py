@@ -33,6 +33,11 @@ class Shots:
         if self.k < 0:
             raise BadConfig(f"method.shots.k={self.k} must not be negative")
         require(self.by, ("seed", "similarity"), "method.shots.by")
+        if self.per_class and self.by == "similarity":
+            raise BadConfig(
+                "method.shots.per_class=true takes as many of each class, and method.shots.by=similarity "
+                "those most like each input, whatever their class: leave one out"
+            )
 
 
 @dataclass

@@ -87,12 +87,15 @@ def columns(location: str, revision: str | None, wanted: Collection[str] = ()) -
     try:
         data = load_dataset(source.id, source.name, split=source.split, revision=revision)
         names = sorted(wanted) if wanted and set(wanted) <= set(data.column_names) else data.column_names
-        return {name: _named(list(data[name]), data.features[name]) for name in names}
+        found = {name: _named(list(data[name]), data.features[name]) for name in names}
     except ImportError as error:
         raise BadData(f"{location} cannot be decoded: {_missing(error)}") from None
     except Exception as error:  # its failures share no class
         reason = " ".join(str(error).split())
         raise BadData(f"{location} cannot be loaded: {reason}; {REMEDY}") from None
+    if not any(found.values()):
+        raise BadData(f"{location} has no rows: expected at least two classes of them")
+    return found
 
 
 def _missing(error: ImportError) -> str:

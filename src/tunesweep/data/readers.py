@@ -21,16 +21,19 @@ def load(config: DatasetConfig, seed_split: int) -> Splits:
     """Return train, select and test; labels are checked before anything is cut."""
     places = locations(config)
     wanted = [split for split in places if config.folds is None or split == "train"]
-    given = by_column({split: read(split, places[split], config) for split in wanted}, config)
+    whole = {split: read(split, places[split], config) for split in wanted}
+    given = by_column(whole, config)
     labels = class_order(given, config) if config.task == "classification" else []
     _check_classes(labels, config)
     parts = divide(given, config, seed_split)
+    _check_scored(parts["test"], config)
     if labels and not config.train_classes and len(set(parts["train"].labels)) < 2:
         raise BadData(f"dataset.limit.train={config.limit.train} leaves rows of one class: raise it")
     if config.augment_swaps:
         parts["train"] = both_orders(parts["train"], config)
     shade = images.value_range(places["train"]) if config.modality == "image" else None
-    unread = sorted(set(places) - set(wanted))
+    named = set(SPLITS) & set(whole["train"].sides or ())  # of which folds take the rows of train alone
+    unread = sorted({*places, *named} - set(given))
     return Splits(**parts, labels=labels, value_range=shade, unread=unread)
 
 
@@ -100,6 +103,15 @@ def class_order(given: Mapping[str, Examples], config: DatasetConfig) -> list[st
     if missing:
         raise BadData(f"dataset.labels lacks '{missing[0]}', a class of the data: expected {known}")
     return list(config.labels or learnt)
+
+
+def _check_scored(test: Examples, config: DatasetConfig) -> None:
+    """Refuse a test split without any row of the classes that alone are learned from."""
+    if config.train_classes and not set(test.labels) & set(config.train_classes):
+        raise BadData(
+            f"dataset.train_classes={config.train_classes}: the test split has no row of these classes, so "
+            "nothing could be said of what was learned: score more rows, or name others"
+        )
 
 
 def _check_classes(labels: list[str], config: DatasetConfig) -> None:

@@ -24,8 +24,9 @@ DECOMPRESS = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decomp
 def read_table(path: Path, kind: str, config: DatasetConfig) -> Columns:
     """Return the columns of a file by name, or by number ("0", "1") where there is no header."""
     if kind == "parquet":
-        return _parquet(path)
-    columns = READERS[kind](read_text(path, config.charset), path, config)
+        columns = _parquet(path)
+    else:
+        columns = READERS[kind](read_text(path, config.charset), path, config)
     if not any(columns.values()):
         raise BadData(f"{path} has no rows: expected at least two classes of them")
     return columns

@@ -30,19 +30,23 @@ class Texts:
         chosen = self._chosen() if config.method.shots.k and shared else []
         self.shot_ids = [splits.train.ids[index] for index in chosen]
         self.prompt = None if self.bare is None else self._solved(chosen)
-        self._check_room()
+        self._check_room(len(self.prefix))
 
     @property
     def prefix(self) -> list[int]:
         """Return the ids of solved examples, which a readout reads once; empty where there are none."""
         if self.prompt is None or not self.prompt.shots:
             return []
-        call = prompts.PromptCall(self.prompt, self.tokenizer, self.encoding.max_length, self.encoding.cut)
-        return call.opening(self.prompt.before)
+        return self._opening(self.prompt.before)
 
-    def _check_room(self) -> None:
-        """Refuse solved examples that leave no room for the one in question."""
-        limit, length, taken = self.config.model.max_length, self.encoding.max_length, len(self.prefix)
+    def _opening(self, before: str) -> list[int]:
+        assert self.prompt is not None
+        call = prompts.PromptCall(self.prompt, self.tokenizer, self.encoding.max_length, self.encoding.cut)
+        return call.opening(before)
+
+    def _check_room(self, taken: int) -> None:
+        """Refuse solved examples, so many tokens of them, that leave no room for the one in question."""
+        limit, length = self.config.model.max_length, self.encoding.max_length
         if limit and length + taken > limit:
             raise BadConfig(
                 f"method.shots.k={self.config.method.shots.k} solved examples take {taken} tokens, beside "
@@ -112,7 +116,9 @@ class Texts:
         if not wanted.k or wanted.by == "seed":
             return None
         found = shots.similar(self.splits.train, examples.inputs, wanted.k)
-        return [self._solved(chosen).before for chosen in found]
+        befores = [self._solved(chosen).before for chosen in found]
+        self._check_room(max((len(self._opening(before)) for before in befores), default=0))
+        return befores
 
     def unscored(self, examples: Examples) -> list[blocks.Span]:
         """Return the characters of a running text that no window scores."""

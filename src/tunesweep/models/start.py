@@ -117,8 +117,10 @@ def _cut(config: RunConfig) -> tuple[object, ...] | None:
     dataset = config.dataset
     if dataset.folds is None and (dataset.test or dataset.folder):
         return None
-    rows = dataset.group, sorted(dataset.label_names.items())
-    return config.seeds.split, dataset.test_fraction, dataset.folds, dataset.fold, rows
+    rows = dataset.group, dataset.split_column, sorted(dataset.split_names.items())
+    # A cut keeps the shares of the classes, so it depends on what a class is.
+    classes = dataset.task, dataset.label, dataset.one_hot, sorted(dataset.label_names.items())
+    return config.seeds.split, dataset.test_fraction, dataset.folds, dataset.fold, rows, classes
 
 
 def start_from(

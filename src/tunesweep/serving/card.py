@@ -147,7 +147,12 @@ def _data(record: RunRecord, config: RunConfig) -> str:
             f"encoding={encoding['name']}, at most {encoding['max_length']} tokens; "
             f"{encoding.get('truncated_share', 0):.1%} of test inputs were cut."
         )
-    return " ".join([*lines, *(f"{warning}." for warning in record.warnings)])
+    return " ".join([*lines, *(f"{_placeless(warning)}." for warning in record.warnings)])
+
+
+def _placeless(sentence: str) -> str:
+    """Return a sentence in which files are named without their folders."""
+    return re.sub(r"(?<![\w.~])~?/[^\s,;:()'\"]+", lambda path: PurePath(path[0]).name, sentence)
 
 
 def _training(record: RunRecord, config: RunConfig) -> str:

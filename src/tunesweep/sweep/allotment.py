@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from tunesweep.config import RunConfig
 from tunesweep.errors import BadConfig
+from tunesweep.hardware import VISIBLE
 
 THREADS = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS")  # of torch, and of the tokenizers
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 PATIENCE_S = 30
 
 

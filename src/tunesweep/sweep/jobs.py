@@ -57,6 +57,10 @@ class Referee:
         """Whether an answer means that it has to wait after all."""
         return False
 
+    def kept(self, job: Job) -> bool:
+        """Whether a job whose worker is gone had left its result before."""
+        return False
+
     def lost(self, job: Job, loss: Loss) -> bool:
         """Note a loss; whether to try again."""
         return False
@@ -109,6 +113,8 @@ class Jobs:
         if job.parts:
             self.referee.parted(job, loss)
             self._waiting += job.parts
+        elif self.referee.kept(job):
+            return
         elif self.referee.lost(job, loss):
             self._waiting.append(job)
         else:

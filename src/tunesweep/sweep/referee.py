@@ -65,11 +65,13 @@ class SweepReferee(Referee):
         """Whether another process was faster to claim the point than the worker."""
         return isinstance(getattr(answer, "_return_value", None), Busy)
 
+    def kept(self, job: Job) -> bool:
+        """See `Referee.kept`."""
+        return self.store.mark(self._id(job)) != self._before[job.number]
+
     def lost(self, job: Job, loss: Loss) -> bool:
         """Try a point again as often as its class allows; then its record says what became of it."""
         point = self.points[job.number]
-        if self.store.mark(self._id(job)) != self._before[job.number]:
-            return False  # it had left its record
         if self._losses[job.number] < CLASSES[loss.kind].retries:
             self._losses[job.number] += 1
             self._say(point, f"{loss.message}; it is tried again")
