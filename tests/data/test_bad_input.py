@@ -76,7 +76,7 @@ BAD: dict[str, tuple[str, str | bytes, dict[str, Any], type[TunesweepError], lis
     "truncated bz2": ("a.csv.bz2", bz2.compress(as_csv().encode())[:-9], {}, BadData, ["incomplete"]),
     "not a gz": ("a.csv.gz", as_csv(), {}, BadData, ["damaged or incomplete"]),
     "not parquet": ("a.parquet", as_csv(), {}, BadData, ["parquet", "fetch it again"]),
-    "parquet without rows": ("a.parquet", no_rows(), {}, BadData, ["no rows"]),
+    "parquet without rows": ("a.parquet", no_rows(), {}, BadData, ["no rows: expected"]),
     "not IDX": ("a-images-idx3-ubyte", b"\x89PNG" * 9, {"modality": "image"}, BadData, [
         "not an IDX file", "89504e47"]),
     "too few rows": ("a.csv", HEAD + "a,x\nb,y\n", {}, BadData, ["2 rows", "too few", "dataset.test=PATH"]),
