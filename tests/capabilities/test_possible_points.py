@@ -52,6 +52,11 @@ REFUSED = [
         "solved examples into a prompt, and readout=head",
         "label_words or",
     ),
+    (
+        [SMOLLM2, "dataset=alpaca", "readout=generate", "readout.prompt='Do: {text}'"],
+        "readout.prompt is about classes, and dataset=alpaca (instruction) has none",
+        "encoding.template",
+    ),
     (["method=full", "method.quantisation=nf4"], "4-bit weights cannot be trained", "use method=qlora"),
     (["method=bitfit", SMOLLM2], "method=bitfit trains bias terms", "use method=lora or head_only"),
     (

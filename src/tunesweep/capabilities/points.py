@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tunesweep.build import build, check_target
 from tunesweep.capabilities.cells import Cell, traits
 from tunesweep.capabilities.rules import why_not
-from tunesweep.config import RunConfig
+from tunesweep.config import ReadoutConfig, RunConfig
 from tunesweep.data.encodings.checks import misfit
 from tunesweep.errors import BadConfig
 from tunesweep.methods import hooks, options
@@ -79,6 +79,13 @@ def _task_problems(config: RunConfig) -> Iterator[str]:
             f"readout={config.readout.name} of model={model.name} ({model.family}): "
             f"use readout=generate and a model of family {kinds}"
         )
+    usual = ReadoutConfig(name=config.readout.name)
+    for key in ("prompt", "words", "constrain") if task != "classification" else ():
+        if getattr(config.readout, key) != getattr(usual, key):
+            yield (
+                f"readout.{key} is about classes, and dataset={dataset.name} ({task}) has none: "
+                "leave it out; instructions are asked by encoding.template"
+            )
     if task == "language_modeling" and config.method.shots.k:
         yield (
             f"method={config.method.name} shows solved examples, and dataset={dataset.name} ({task}) has "
