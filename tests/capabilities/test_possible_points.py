@@ -33,6 +33,11 @@ REFUSED = [
         "model=mlp has no layers",
         "gradient_checkpointing=false",
     ),
+    (
+        ["dataset=digits", "model=mlp", "method=full", "runtime.compile=true"],
+        "runtime.compile=true is for the layers of language models, and model=mlp is none",
+        "leave it out",
+    ),
     (["dataset=reviews", "model=mlp", "method=full"], "model=mlp reads pictures", "model=minilm"),
     (
         ["dataset=digits", "model=mlp", "method=full", "readout=linear"],

@@ -71,6 +71,10 @@ def _task_problems(config: RunConfig) -> Iterator[str]:
             f"model={model.name} reads pictures, and dataset={dataset.name} is text: "
             "use dataset=digits, mnist or fashion_mnist, or a language model such as model=minilm"
         )
+    asked = [f"runtime.kernels={config.runtime.kernels}"] if config.runtime.kernels != "standard" else []
+    asked += ["runtime.compile=true"] if config.runtime.compile else []
+    if model.family == "vision" and asked:
+        yield f"{asked[0]} is for the layers of language models, and model={model.name} is none: leave it out"
     families = TASK_FAMILIES.get(task)
     if families and (config.readout.name != "generate" or model.family not in families):
         kinds = " or ".join(family.replace("_", "-") for family in families)
