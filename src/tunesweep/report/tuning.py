@@ -93,7 +93,7 @@ def _alike(rows: Sequence[Row], apart: Callable[[Row], list[str]]) -> Iterable[l
 
 
 def _apart(row: Row, names: Sequence[str], fixed: set[Any]) -> list[str]:
-    """Return what is tuned of a row, and what follows from it: alpha where it is twice the rank, not fixed."""
+    """Return what is tuned of a row and what follows: alpha, where it is twice the rank and not fixed."""
     alpha, r = (row.settings.get(key) for key in ("lora.alpha", "lora.r"))
     follows = r is not None and alpha == 2 * r and alpha not in fixed
     found = [key for key in _with_rank(row, names) if key != "lora.alpha" or follows]
