@@ -28,7 +28,7 @@ door.register()
 
 @pytest.fixture(scope="module", autouse=True)
 def _imports_set_aside() -> None:
-    """Spare the runs of a file the search for garbage among all that was loaded before: half of a small one."""
+    """Spare a file's runs the search for garbage among all that was loaded before: half of a small one."""
     gc.collect()
     gc.freeze()
 
