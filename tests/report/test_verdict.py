@@ -92,6 +92,18 @@ def test_a_prompted_row_needs_no_seeds(bench):
     assert tied(bench.judge()) == {"lora": "a", "zero_shot": "b"}
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"), [([0.80, 0.70, 0.75], "seeds each."), ([0.75], "about 17 seeds.")]
+)
+def test_seeds_that_would_tell_are_of_each_row_that_is_not_fixed(bench, seeds, said):
+    bench.add("lora", [0.90, 0.74, 0.80])
+    bench.add("other", seeds)
+    if len(seeds) == 1:
+        bench.runs[3].settings["method.trained"] = False
+    (apart,) = (note for note in bench.judge().notes if "to tell them apart takes" in note)
+    assert apart.endswith(said)
+
+
 def test_rows_without_predictions_are_not_compared(bench):
     for method in ("lora", "qlora", "full"):
         bench.add(method, [0.8])

@@ -177,8 +177,9 @@ def _next(
         f"{rows[first]['label'] or rows[first]['name']} and {rows[second]['label'] or rows[second]['name']}"
     )
     found = needed(cells[first], cells[second])
+    each = "" if cells[first].fixed or cells[second].fixed else " each"
     options = [
-        *([f"about {found.seeds} seeds each"] if found.seeds else []),
+        *([f"about {found.seeds} seeds{each}"] if found.seeds else []),
         *([f"about {found.examples:,} examples"] if found.examples else []),
     ]
     remedy = " or ".join(options) or "more seeds and examples than can be counted on"
