@@ -40,8 +40,8 @@ class Shelf:
     def keep(self, made, correct) -> None:
         path = self.store.path("predictions", made.run_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        label = np.array(["fresh"] * N)
-        columns = {"id": [f"{i:04}" for i in range(N)], "label": label}
+        label = np.array(["fresh"] * len(correct))
+        columns = {"id": [f"{i:04}" for i in range(len(correct))], "label": label}
         columns["prediction"] = np.where(correct, "fresh", "rotten")
         pq.write_table(pa.table(columns), path)
         made.artefacts = {"predictions": str(path.relative_to(self.store.root))}
@@ -185,6 +185,16 @@ def test_rows_without_predictions_cannot_be_advised(store, fill, record):
     fill(store, [record("a"), record("b", r=4)])
     (found,) = recommend(store, Scope(), Wish())
     assert sentences(found)[0].startswith("Nothing can be advised: no row has readable predictions")
+
+
+def test_of_one_scored_example_nothing_can_be_advised(three):
+    for made in three.records:
+        three.keep(made, [made.config["method"]["name"] == "lora"])
+    found = three.ask()
+    assert (taken(found), found.advice) == (None, None)
+    assert sentences(found)[0] == (
+        "Nothing can be advised: no row has readable predictions of several examples."
+    )
 
 
 def test_costs_that_do_not_compare_are_named(three):

@@ -113,6 +113,25 @@ def test_rows_without_predictions_are_not_compared(bench):
     assert any(note.startswith("1 of 3 rows have no readable predictions") for note in found.notes)
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_of_one_scored_example_nothing_is_compared(bench, seeds):
+    bench.add("lora", [0.8] * seeds)
+    bench.add("qlora", [0.7] * seeds)
+    bench.scores = {
+        name: np.array([float(name.startswith("lora") and not name.endswith("1"))]) for name in bench.scores
+    }
+    found = bench.judge()
+    assert (found.question, found.p_values) == (None, {})
+    assert tied(found) == {"lora": None, "qlora": None}
+    assert [row["best"] for row in found.rows] == [None, None]
+    assert found.notes == [
+        "Rows are not compared: there is one scored example, which says nothing of others."
+    ]
+    if seeds > 1:
+        assert found.rows[0]["spread"] == pytest.approx(np.std([1, 0, 1], ddof=1))
+        assert found.rows[0]["interval"] is None
+
+
 def test_predictions_that_were_cut_short_are_not_compared(bench):
     for method in ("lora", "qlora", "full"):
         bench.add(method, [0.8])

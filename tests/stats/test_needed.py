@@ -40,7 +40,8 @@ def test_examples_grow_with_the_square_of_the_gap():
     assert wide.seeds is None  # the examples alone leave more doubt than the gap
 
 
-def test_nothing_tells_equal_cells_apart():
+def test_nothing_tells_equal_cells_apart_nor_those_of_one_example():
+    assert needed(Cell(np.ones((3, 1))), Cell(np.zeros((3, 1)))) == Needed(None, None)
     assert needed(seeded(0.8, 0.01, 3), seeded(0.8, 0.01, 3)) == Needed(None, None)
 
 

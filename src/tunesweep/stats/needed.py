@@ -32,7 +32,7 @@ def needed(first: Cell, second: Cell, power: float = POWER, level: float = LEVEL
     freedom of the seeds that are drawn; of two fixed cells, of the examples.
     """
     gap = abs(first.mean - second.mean)
-    if not gap:
+    if not gap or first.examples < 2:
         return Needed(None, None)
     variance = _variance(first, second)
     drawn = [cell.seeds for cell in (first, second) if not cell.fixed]
