@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report import render
+from tunesweep.report.markdown import markdown_table
 from tunesweep.report.rows import Scope
 
 ENDS = ("md", "csv", "tex", "html")
@@ -86,7 +87,7 @@ def test_an_unknown_column_of_a_sweep_is_one_sentence(store, fill, record):
 
 
 def test_cells_of_a_markdown_table_are_left_as_they_are():
-    lines = render.markdown_table(("a", "n"), [("x|y", "1.10"), ("<b>", "20")], text=1).splitlines()
+    lines = markdown_table(("a", "n"), [("x|y", "1.10"), ("<b>", "20")], text=1).splitlines()
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert [cells[0], *cells[2:]] == [["a", "n"], ["x\\|y", "1.10"], ["&lt;b&gt;", "20"]]
     left, right = cells[1]

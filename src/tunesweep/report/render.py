@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import io
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
 from tunesweep.report.garbage import uncollected
+from tunesweep.report.markdown import frame, markdown, sections
 from tunesweep.report.rows import Row, Scope, program, select
 from tunesweep.report.scores import reader
 from tunesweep.report.table import Block, Table, table
@@ -23,7 +23,6 @@ from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
 NUMBER = 4  # columns that the number of a row takes where a table is in parts
@@ -138,47 +137,9 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def markdown(result: Table) -> str:
-    """Return a page with a table per block and its notes."""
-    return f"# Sweep {result.name}\n\n{_sections(result)}\n"
-
-
 def markdown_blocks(store: Store, scope: Scope) -> str:
     """Return the tables of a scope as sections of a page."""
-    return _sections(build(store, scope))
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:
-    """Return a Markdown table of cells as they are; the first `text` columns are not numbers."""
-    from tabulate import tabulate
-
-    lines = [[_markdown_text(cell) for cell in row] for row in rows]
-    align = ["left"] * text + ["right"] * (len(header) - text)
-    return str(tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=align))
-
-
-def _sections(result: Table) -> str:
-    parts = [*(_section(block) for block in result.blocks), _bullets(result.notes)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _section(block: Block) -> str:
-    align = ["right" if column.numeric else "left" for column in block.columns]
-    frame = _frame(block, _markdown_text)
-    # Numbers are formatted already: tabulate would make 1.10 of "1.100".
-    text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    header, lines = curve_table(block.trials)
-    curves = markdown_table(header, lines, text=1) if lines else ""
-    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes), curves)
-    return "\n\n".join(part for part in parts if part)
-
-
-def _bullets(notes: list[str]) -> str:
-    return "\n".join(f"- {_markdown_text(note)}" for note in notes)
-
-
-def _markdown_text(text: str) -> str:
-    return html.escape(text, quote=False).replace("|", "\\|")
+    return sections(build(store, scope))
 
 
 def latex(result: Table) -> str:
@@ -188,18 +149,11 @@ def latex(result: Table) -> str:
 
 
 def _tabular(block: Block) -> str:
-    style = _frame(block, str).style.hide(axis="index")
+    style = frame(block, str).style.hide(axis="index")
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
     align = "".join("r" if column.numeric else "l" for column in block.columns)
     comments = [f"% {line}" for line in (block.title, *block.notes)]
     return "\n".join([*comments, str(style.to_latex(hrules=True, column_format=align))])
-
-
-def _frame(block: Block, text: Callable[[str], str]) -> pd.DataFrame:
-    import pandas as pd
-
-    cells = [[text(column.cell(row)) for column in block.columns] for row in block.rows]
-    return pd.DataFrame(cells, columns=[text(column.header) for column in block.columns])
 
 
 def terminal() -> Console:

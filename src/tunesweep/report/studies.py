@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tunesweep.record import RunRecord
-from tunesweep.report.render import markdown_table
+from tunesweep.report.markdown import markdown_table
 
 HEADER = ("row", "class", "examples", "precision", "recall", "F1", "errors", "errors before training")
 
