@@ -169,6 +169,24 @@ def test_latex_is_booktabs_with_its_specials_escaped(store, fill, record, failed
     assert not any(re.search(r"(?<!\\)[%_#]", line) for line in body)
 
 
+def test_a_line_break_in_a_searched_value_breaks_no_form(store, fill, record):
+    best, prompt = record("a"), "Review: {text}\nIt was:\n"
+    best.metrics["select"] = {"accuracy": 0.8, "loss": 0.5}
+    points = {"a": {"name": f"readout.prompt={prompt}", "config": best.config}}
+    trials = [{"run_id": "a", "words": ["x"], "values": {}, "rung": 0, "member": 0}]
+    words = [f"readout.prompt of {prompt}", "at random"]
+    fill(store, [best], points=points, search={"total": 2, "words": words, "trials": trials})
+    page, _, tex, _ = (path.read_text() for path in printed(store)[1])
+    notes = [
+        "Search: readout.prompt of Review: {text} It was: , at random. So far 1 of 2 trials, 1 with a score.",
+        "best on select: readout.prompt=Review: {text} It was: (accuracy 0.8; on test, which nothing was "
+        "chosen by, accuracy 0.783; run a)",
+    ]
+    for note in notes:
+        assert f"- {note}" in page.splitlines()
+        assert f"% {note}" in tex.splitlines()
+
+
 def test_reports_that_cannot_be_written_are_one_sentence_after_the_table(six):
     (six.root / "reports").write_text("in the way")
     console = Console(file=io.StringIO(), width=100)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
+from tunesweep.report.fields import one_line
 from tunesweep.report.garbage import uncollected
 from tunesweep.report.markdown import frame, markdown, sections
 from tunesweep.report.rows import Row, Scope, program, select
@@ -85,7 +86,7 @@ def _build(store: Store, scope: Scope) -> Table:
         factors=options.get("factors") or (),
         read=reader(store),
     )
-    return replace(result, notes=[*summary(sweep, store), *result.notes])
+    return replace(result, notes=[*map(one_line, summary(sweep, store)), *result.notes])
 
 
 def _swept(command: Iterable[str]) -> list[str]:
