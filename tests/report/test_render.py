@@ -113,6 +113,25 @@ def test_a_narrowed_report_leaves_the_whole_one_alone(six):
     assert (paths[0].parent / "s1.md").read_text() == whole
 
 
+def test_reports_of_other_conditions_have_other_names(store, fill, record):
+    long = "long" * 30
+    labels = ["猫", "犬", "a b", "a+b", "a-b", "a", "b", "encoding", "text", f"{long}1", f"{long}2"]
+    fill(store, [record(f"r{place}", encoding__name=label) for place, label in enumerate(labels)])
+    plain = [("encoding=a",), ("encoding=a,b",), ("encoding=a", "encoding=a,text"), ("r=8", "encoding=b")]
+    same = [("encoding=a,encoding,a,text",), ("encoding=a", "encoding=a", "encoding=a,text")]
+    others = [(f"encoding={label}",) for label in labels if label not in ("a", "b")] + same
+    names = {
+        where: printed(store, scope=Scope(where=where))[1][0].stem.removeprefix("s1-")
+        for where in (*plain, *others)
+    }
+    assert [names[where] for where in plain] == [
+        *("encoding-a", "encoding-a-b", "encoding-a-encoding-a-text", "r-8-encoding-b"),
+    ]
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch("[0-9A-Za-z_-]{1,90}", name) for name in names.values())
+    assert printed(store, scope=Scope(where=others[0]))[1][0].stem == f"s1-{names[others[0]]}"
+
+
 def test_a_string_stands_for_a_sweep(six):
     assert render.report(six, "s1", Console(file=io.StringIO()))[0].name == "s1.md"
 

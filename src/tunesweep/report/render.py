@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 NUMBER = 4  # columns that the number of a row takes where a table is in parts
 PLAIN_WIDTH = 100  # of a log or a pipe, which has no width of its own
+MOST = 80  # characters of the conditions in the name of a file
+PAIR, LAST = re.compile(r"\w+=\w+", re.ASCII), re.compile(r"\w+=\w+(,\w+)?", re.ASCII)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 # Said once above the table instead of in every row, in this order, where a terminal is too narrow.
 LIFTED = ("executor", "model", "outcome", "alpha", "r")
@@ -111,8 +114,21 @@ def save(store: Store, result: Table, scope: Scope) -> list[Path]:
 
 
 def _base(store: Store, result: Table, scope: Scope) -> Path:
-    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
-    return store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
+    return store.path("reports", f"{result.name}-{_narrowed(scope.where)}" if scope.where else result.name)
+
+
+def _narrowed(where: Sequence[str]) -> str:
+    """Return what conditions are called in the name of a file; others are never called the same.
+
+    Pairs, the last perhaps with a second value, can be read back from a-b-c. What is shortened, or could
+    stand for other conditions as well, ends in a digest.
+    """
+    *pairs, last = where
+    short = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(where))
+    if len(short) <= MOST and all(map(PAIR.fullmatch, pairs)) and LAST.fullmatch(last):
+        return short
+    digest = hashlib.sha256("\0".join(where).encode()).hexdigest()
+    return f"{short[:MOST].strip('-')}-{digest[:8]}"
 
 
 def raw_rows(result: Table) -> list[dict[str, Any]]:
