@@ -28,8 +28,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: i
 
 
 def sections(result: Table) -> str:
-    """Return the tables with their notes, as sections of a page."""
-    parts = [*(_section(block) for block in result.blocks), _bullets(result.notes)]
+    """Return the tables with their notes, as sections of a page; last what is said of each class."""
+    classes = f"## Per class\n\n{result.classes}" if result.classes else ""
+    parts = [*(_section(block) for block in result.blocks), _bullets(result.notes), classes]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from tunesweep.report.garbage import uncollected
 from tunesweep.report.markdown import frame, markdown, sections
 from tunesweep.report.rows import Row, Scope, program, select
 from tunesweep.report.scores import reader
+from tunesweep.report.studies import per_class
 from tunesweep.report.table import Block, Table, table
 from tunesweep.report.tuning import curve_table
 from tunesweep.search.summary import summary
@@ -89,7 +90,16 @@ def _build(store: Store, scope: Scope) -> Table:
         factors=options.get("factors") or (),
         read=reader(store),
     )
-    return replace(result, notes=[*map(one_line, summary(sweep, store)), *result.notes])
+    notes = [*map(one_line, summary(sweep, store)), *result.notes]
+    return replace(result, notes=notes, classes=_classes(store, rows, sweep))
+
+
+def _classes(store: Store, rows: Iterable[Row], sweep: Mapping[str, Any]) -> str:
+    """Return a report per class for each run, where the sweep wants one."""
+    if not (sweep.get("report") or {}).get("per_class"):
+        return ""
+    records = (store.get(row["run_id"]) for row in rows)
+    return per_class((record for record in records if record is not None), sweep)
 
 
 def _swept(command: Iterable[str]) -> list[str]:
