@@ -29,7 +29,7 @@ from tunesweep.hardware import cpu_name
 from tunesweep.models import sources
 from tunesweep.record import RunRecord, draft
 from tunesweep.report.columns import size
-from tunesweep.report.render import markdown_table
+from tunesweep.report.markdown import markdown_table
 from tunesweep.silence import quiet_libraries
 from tunesweep.store import Store
 

@@ -22,9 +22,10 @@ import numpy as np
 from drawn_store import fill
 from make_statistics import ROWS, cell, examples
 
+from tunesweep.report.markdown import markdown_table
 from tunesweep.report.reasons import sentences
 from tunesweep.report.recommend import Wish, recommend
-from tunesweep.report.render import build, markdown_table
+from tunesweep.report.render import build
 from tunesweep.report.rows import Scope
 from tunesweep.report.tuning import curve_table
 from tunesweep.stats.advice import Known, Terms, advise

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesweep.report.render import markdown_table
+from tunesweep.report.markdown import markdown_table
 from tunesweep.stats.cells import Cell, difference, estimate
 from tunesweep.stats.multiple import holm
 

@@ -21,7 +21,6 @@ from kept import RESULTS, take, without_places
 from tunesweep.record import RunRecord
 from tunesweep.report.render import markdown_blocks
 from tunesweep.report.rows import Scope
-from tunesweep.report.studies import per_class
 from tunesweep.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +35,7 @@ PAGE = """# Study: `{name}`, scale {scale}
 ```
 
 {tables}
-{classes}
+
 ## How it was measured
 
 {facts}
@@ -85,7 +84,6 @@ def page(name: str, store: Store, wanted: str | None = None) -> str:
         about=about(name),
         command=shlex.join(["python", "train.py", *words]),
         tables=markdown_blocks(store, Scope(sweep)),
-        classes=classes(records, data),
         facts="\n".join(f"- {fact}" for fact in facts(records)),
         sweep=sweep,
     )
@@ -115,13 +113,6 @@ def about(name: str) -> str:
             break
         comment.append(line.removeprefix("#").strip())
     return " ".join(comment)
-
-
-def classes(records: list[RunRecord], data: dict[str, Any]) -> str:
-    """Return a report per class for each row, where the study wants one."""
-    if not (data.get("report") or {}).get("per_class"):
-        return ""
-    return f"\n## Per class\n\n{per_class(records, data)}\n"
 
 
 def facts(records: list[RunRecord]) -> Iterator[str]:

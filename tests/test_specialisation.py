@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
-from tunesweep.specialisation import adapter_share, compare
+from tunesweep.specialisation import compare
 
 NAMES = ["a", "b", "c"]
 OFF = [[8, 1, 1], [2, 17, 1], [3, 4, 3]]
@@ -63,17 +61,6 @@ def test_the_published_study_comes_out_of_its_counts():
     # The rest follows: 470 - 107 mistakes on other digits become 1,570 - 11.
     assert found["others_off"] == pytest.approx(1 - 363 / 8991)
     assert found["others"] == pytest.approx(1 - 1559 / 8991)
-
-
-def test_the_share_of_the_published_adapter():
-    layers = [784, 1000, 2000, 10]
-    base = sum(one * two + two for one, two in pairwise(layers))
-    adapter = sum(one + two for one, two in pairwise(layers))  # rank 1
-    assert (adapter, base) == (6794, 2_807_010)
-    assert round(100 * adapter_share(adapter, base), 3) == 0.242
-    assert adapter_share(0, 5) == 0
-    with pytest.raises(ValueError, match="total=0 must be positive"):
-        adapter_share(6, 0)
 
 
 def test_answers_that_are_no_class_are_mistakes_too():

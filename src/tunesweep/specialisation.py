@@ -40,13 +40,6 @@ def compare(
     return found | {"per_class": per_class}
 
 
-def adapter_share(adapter: int, total: int) -> float:
-    """Return the adapter's parameters as a share of the model's own, itself not among them."""
-    if adapter < 0 or total <= 0:
-        raise ValueError(f"adapter={adapter} must not be negative, and total={total} must be positive")
-    return adapter / total
-
-
 def _figures(confusion: np.ndarray, support: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
     errors = _errors(confusion, support)
     found: dict[str, float] = {

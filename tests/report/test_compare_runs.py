@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -177,6 +178,28 @@ def filled(store, record):
     return store
 
 
+def test_a_metric_that_few_examples_have_is_drawn_from_these_alone(written):
+    rows = [Row.from_record(written(name, "gsm8k", "answers")) for name in "ab"]
+    scores = {"a": [1.0, 1.0, 0.0], "b": [0.0, 1.0, 0.0]}
+    parts = {}
+    for name, found in scores.items():
+        parts[name] = writer(1) | {"numeric_match": np.full(N, np.nan), "exact_match": np.zeros(N)}
+        parts[name]["numeric_match"][[4, 40, 80]] = found
+    few = by_name(compare(*rows, parts["a"], parts["b"]))["numeric_match"]
+    assert (few.first, few.second) == pytest.approx((2 / 3, 1 / 3))
+    drawn = bootstrap(
+        (np.array(scores["a"]), np.array(scores["b"])),
+        lambda first, second, axis: first.mean(axis=axis) - second.mean(axis=axis),
+        paired=True,
+        method="percentile",
+    ).confidence_interval
+    assert (few.low, few.high) == pytest.approx((drawn.low, drawn.high))
+    assert few.p == 1.0
+    for part in parts.values():
+        part["numeric_match"][:] = np.nan
+    assert "numeric_match" not in by_name(compare(*rows, parts["a"], parts["b"]))
+
+
 def test_many_examples_are_drawn_less_often():
     assert [draws_for(n) for n in (1, 1000, 2000, 10_000, 1_000_000)] == [9999, 9999, 5000, 1999, 1999]
 
@@ -193,6 +216,25 @@ def test_the_command_speaks_and_prints_json(filled):
         accuracy_score(LABELS, A["prediction"]) - accuracy_score(LABELS, B["prediction"])
     )
     assert found["answered_differently"] == list(np.array(IDS)[A["prediction"] != B["prediction"]])
+
+
+@pytest.mark.parametrize("kind", ["classes", "text"])
+def test_one_scored_example_is_no_verdict_and_json_stays_json(store, record, written, kind):
+    parts = (A, B) if kind == "classes" else (writer(1), writer(2))
+    for run_id, part in zip(("a1", "b2"), parts, strict=True):
+        found = record(run_id) if kind == "classes" else written(run_id, "alpaca", "answers")
+        found.artefacts = {"predictions": f"predictions/{run_id}.parquet"}
+        store.put(found)
+        path = store.path("predictions", run_id)
+        path.parent.mkdir(exist_ok=True, parents=True)
+        pd.DataFrame({name: values[:1] for name, values in part.items()}).to_parquet(path, index=False)
+    words = ["compare", "a1", "b2", "--store", str(store.root)]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0, said.output
+    assert not re.search(r"\b(inf|nan)\b", said.stdout)
+    told = CliRunner().invoke(app, [*words, "--json"]).stdout
+    found = json.loads(told, parse_constant=pytest.fail)
+    assert {(each["p"], each["low"], each["better"]) for each in found["metrics"]} == {(1.0, None, None)}
 
 
 def test_what_cannot_be_compared_is_one_sentence(filled):

@@ -40,8 +40,8 @@ class Shelf:
     def keep(self, made, correct) -> None:
         path = self.store.path("predictions", made.run_id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        label = np.array(["fresh"] * N)
-        columns = {"id": [f"{i:04}" for i in range(N)], "label": label}
+        label = np.array(["fresh"] * len(correct))
+        columns = {"id": [f"{i:04}" for i in range(len(correct))], "label": label}
         columns["prediction"] = np.where(correct, "fresh", "rotten")
         pq.write_table(pa.table(columns), path)
         made.artefacts = {"predictions": str(path.relative_to(self.store.root))}
@@ -78,8 +78,10 @@ def test_the_cheapest_row_that_is_near_enough_is_taken(three):
     assert said[2].startswith("The best score is that of method=full: accuracy 0.851, 9.00 minutes")
     assert "Cheaper, but less sure: method=bitfit (less than 0.01)." in said
     assert "What it cost to know: 39.0 minutes in 9 runs." in said
-    runs = "Runs lora0, lora1, lora2: `tunesweep predict lora0 FILE` answers new examples, "
-    assert f"{runs}`export` takes one of them elsewhere." in said
+    assert (
+        "Runs lora0, lora1, lora2: `tunesweep predict lora0 FILE` answers new examples, `export` takes one "
+        "of them elsewhere."
+    ) in said
     assert "Most worth adding" in said[-1] or "No single run is likely" in said[-1]
 
 
@@ -183,6 +185,16 @@ def test_rows_without_predictions_cannot_be_advised(store, fill, record):
     fill(store, [record("a"), record("b", r=4)])
     (found,) = recommend(store, Scope(), Wish())
     assert sentences(found)[0].startswith("Nothing can be advised: no row has readable predictions")
+
+
+def test_of_one_scored_example_nothing_can_be_advised(three):
+    for made in three.records:
+        three.keep(made, [made.config["method"]["name"] == "lora"])
+    found = three.ask()
+    assert (taken(found), found.advice) == (None, None)
+    assert sentences(found)[0] == (
+        "Nothing can be advised: no row has readable predictions of several examples."
+    )
 
 
 def test_costs_that_do_not_compare_are_named(three):

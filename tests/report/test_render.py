@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tunesweep.errors import BadConfig, StorageError
 from tunesweep.report import render
+from tunesweep.report.markdown import markdown_table
 from tunesweep.report.rows import Scope
 
 ENDS = ("md", "csv", "tex", "html")
@@ -86,7 +87,7 @@ def test_an_unknown_column_of_a_sweep_is_one_sentence(store, fill, record):
 
 
 def test_cells_of_a_markdown_table_are_left_as_they_are():
-    lines = render.markdown_table(("a", "n"), [("x|y", "1.10"), ("<b>", "20")], text=1).splitlines()
+    lines = markdown_table(("a", "n"), [("x|y", "1.10"), ("<b>", "20")], text=1).splitlines()
     cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     assert [cells[0], *cells[2:]] == [["a", "n"], ["x\\|y", "1.10"], ["&lt;b&gt;", "20"]]
     left, right = cells[1]
@@ -110,6 +111,25 @@ def test_a_narrowed_report_leaves_the_whole_one_alone(six):
     assert [path.name for path in paths] == [f"s1-method-lora-r-4-8.{end}" for end in ENDS]
     assert "qlora" not in text
     assert (paths[0].parent / "s1.md").read_text() == whole
+
+
+def test_reports_of_other_conditions_have_other_names(store, fill, record):
+    long = "long" * 30
+    labels = ["猫", "犬", "a b", "a+b", "a-b", "a", "b", "encoding", "text", f"{long}1", f"{long}2"]
+    fill(store, [record(f"r{place}", encoding__name=label) for place, label in enumerate(labels)])
+    plain = [("encoding=a",), ("encoding=a,b",), ("encoding=a", "encoding=a,text"), ("r=8", "encoding=b")]
+    same = [("encoding=a,encoding,a,text",), ("encoding=a", "encoding=a", "encoding=a,text")]
+    others = [(f"encoding={label}",) for label in labels if label not in ("a", "b")] + same
+    names = {
+        where: printed(store, scope=Scope(where=where))[1][0].stem.removeprefix("s1-")
+        for where in (*plain, *others)
+    }
+    assert [names[where] for where in plain] == [
+        *("encoding-a", "encoding-a-b", "encoding-a-encoding-a-text", "r-8-encoding-b"),
+    ]
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch("[0-9A-Za-z_-]{1,90}", name) for name in names.values())
+    assert printed(store, scope=Scope(where=others[0]))[1][0].stem == f"s1-{names[others[0]]}"
 
 
 def test_a_string_stands_for_a_sweep(six):
@@ -166,6 +186,24 @@ def test_latex_is_booktabs_with_its_specials_escaped(store, fill, record, failed
     assert any("50\\%\\_\\&\\#" in line for line in body)
     assert "% failed: lora r=8: diverged: a b" in lines
     assert not any(re.search(r"(?<!\\)[%_#]", line) for line in body)
+
+
+def test_a_line_break_in_a_searched_value_breaks_no_form(store, fill, record):
+    best, prompt = record("a"), "Review: {text}\nIt was:\n"
+    best.metrics["select"] = {"accuracy": 0.8, "loss": 0.5}
+    points = {"a": {"name": f"readout.prompt={prompt}", "config": best.config}}
+    trials = [{"run_id": "a", "words": ["x"], "values": {}, "rung": 0, "member": 0}]
+    words = [f"readout.prompt of {prompt}", "at random"]
+    fill(store, [best], points=points, search={"total": 2, "words": words, "trials": trials})
+    page, _, tex, _ = (path.read_text() for path in printed(store)[1])
+    notes = [
+        "Search: readout.prompt of Review: {text} It was: , at random. So far 1 of 2 trials, 1 with a score.",
+        "best on select: readout.prompt=Review: {text} It was: (accuracy 0.8; on test, which nothing was "
+        "chosen by, accuracy 0.783; run a)",
+    ]
+    for note in notes:
+        assert f"- {note}" in page.splitlines()
+        assert f"% {note}" in tex.splitlines()
 
 
 def test_reports_that_cannot_be_written_are_one_sentence_after_the_table(six):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 import shlex
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 from sklearn.metrics import classification_report
 
 from tunesweep import predictions
+from tunesweep.report import render
+from tunesweep.report.rows import Scope
 from tunesweep.report.studies import per_class
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +73,12 @@ def test_each_class_of_each_row_is_a_line(classified: Any) -> None:
     ]
     assert [row[0] for row in table[5:]] == ["lora r=8"] * 3  # without a label the run's own name
     assert [row[-1] for row in table[5:]] == ["–"] * 3
+
+
+def test_a_line_break_in_a_name_breaks_no_line_of_the_table(classified: Any) -> None:
+    made = classified("a")
+    made.name = "readout.prompt={text}\nIt was:"
+    assert [row[0] for row in cells(per_class([made], {}))[2:]] == ["readout.prompt={text} It was:"] * 3
 
 
 def test_rows_without_classes_leave_a_sentence(written: Any) -> None:
@@ -128,6 +138,20 @@ def test_a_page_has_command_tables_classes_and_facts(make_studies: Any, study: A
         "Made by `python docs/make_studies.py nli_methods` from the records of sweep `s1`.",
     ):
         assert fact in page
+
+
+def test_the_markdown_report_has_the_classes_of_its_runs_where_they_are_wanted(study: Any) -> None:
+    def written(**scope: Any) -> str:
+        paths = render.report(study, Scope(**scope), Console(file=io.StringIO()))
+        return paths[0].read_text()
+
+    tables, classes = written(sweep="s1").split("\n\n## Per class\n\n")
+    assert tables.startswith("# Sweep s1")
+    assert [row[0] for row in cells(classes)[2:]] == ["lora"] * 3 + ["qlora"] * 3
+    narrowed = written(sweep="s1", where=("label=qlora",)).partition("## Per class")[2]
+    assert [row[0] for row in cells(narrowed)[2:]] == ["qlora"] * 3
+    assert "Per class" not in written(sweep="s2")
+    assert "Per class" not in written(all=True)
 
 
 def test_a_study_that_has_not_run_is_a_sentence(make_studies: Any, study: Any) -> None:

@@ -122,6 +122,27 @@ def test_a_tuned_rank_brings_along_what_follows_from_it(trial):
     assert [row["trials"] for row in build([*ranks, chosen], tuned=["lora.r"]).rows] == [3, 1]
 
 
+def with_alpha(made, alpha):
+    made.config["lora"]["alpha"] = alpha
+    return made
+
+
+@pytest.mark.parametrize(
+    ("tried", "trials"),
+    [
+        ([(4, 16), (8, 16), (16, 16)], [3]),  # alpha stays, though it is twice the rank of one of them
+        ([(r, alpha) for alpha in (8, 16, 32) for r in (4, 8, 16)], [3, 3, 3]),
+        ([(4, 8), (8, 16), (16, 32)], [3]),
+        ([(8, 16)], [1]),
+    ],
+)
+def test_alpha_follows_a_tuned_rank_only_where_it_is_not_fixed(trial, tried, trials):
+    records = [with_alpha(trial("lora", 1e-3, 800 + r, 700, r=r), alpha) for r, alpha in tried]
+    block = build(records, tuned=["lora.r"])
+    assert [row["trials"] for row in block.rows] == trials
+    assert not any("rows were tuned with" in note for note in block.notes)
+
+
 def test_the_curve_of_perplexities_goes_by_their_losses(written):
     records = []
     for lr, loss, perplexities in ((1e-4, 2.5, (8.0, 18.0)), (1e-3, 2.1, (4.0, 9.0))):

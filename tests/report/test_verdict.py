@@ -92,6 +92,18 @@ def test_a_prompted_row_needs_no_seeds(bench):
     assert tied(bench.judge()) == {"lora": "a", "zero_shot": "b"}
 
 
+@pytest.mark.parametrize(
+    ("seeds", "said"), [([0.80, 0.70, 0.75], "seeds each."), ([0.75], "about 17 seeds.")]
+)
+def test_seeds_that_would_tell_are_of_each_row_that_is_not_fixed(bench, seeds, said):
+    bench.add("lora", [0.90, 0.74, 0.80])
+    bench.add("other", seeds)
+    if len(seeds) == 1:
+        bench.runs[3].settings["method.trained"] = False
+    (apart,) = (note for note in bench.judge().notes if "to tell them apart takes" in note)
+    assert apart.endswith(said)
+
+
 def test_rows_without_predictions_are_not_compared(bench):
     for method in ("lora", "qlora", "full"):
         bench.add(method, [0.8])
@@ -99,6 +111,25 @@ def test_rows_without_predictions_are_not_compared(bench):
     found = bench.judge()
     assert tied(found) == {"lora": "a", "qlora": "a", "full": None}
     assert any(note.startswith("1 of 3 rows have no readable predictions") for note in found.notes)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_of_one_scored_example_nothing_is_compared(bench, seeds):
+    bench.add("lora", [0.8] * seeds)
+    bench.add("qlora", [0.7] * seeds)
+    bench.scores = {
+        name: np.array([float(name.startswith("lora") and not name.endswith("1"))]) for name in bench.scores
+    }
+    found = bench.judge()
+    assert (found.question, found.p_values) == (None, {})
+    assert tied(found) == {"lora": None, "qlora": None}
+    assert [row["best"] for row in found.rows] == [None, None]
+    assert found.notes == [
+        "Rows are not compared: there is one scored example, which says nothing of others."
+    ]
+    if seeds > 1:
+        assert found.rows[0]["spread"] == pytest.approx(np.std([1, 0, 1], ddof=1))
+        assert found.rows[0]["interval"] is None
 
 
 def test_predictions_that_were_cut_short_are_not_compared(bench):

@@ -28,8 +28,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Any:
 def excess(made: Any, seeds: int) -> float:
     """Return how far the share that is right lies above what was said, in standard errors of such a share."""
     advices = [each for spread in made.SPREADS for each in made.given(seeds, spread, TIMES)]
-    said = np.array([advice.probability for advice, _ in advices])
-    right = np.array([right for _, right in advices])
+    said = np.array([advice.probability for advice in advices])
+    right = np.array([advice.right for advice in advices])
     return float((right - said).sum() / sqrt((said * (1 - said)).sum()))
 
 

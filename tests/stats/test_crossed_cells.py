@@ -101,3 +101,8 @@ def test_probability_of_the_best_of_two_is_the_normal_one():
     of_four = best_probability([first, same, second, third])
     assert of_four[0] == pytest.approx(of_four[1], abs=1e-9) == pytest.approx(of_four[3], abs=1e-9)
     assert sum(of_four) == pytest.approx(1)
+
+
+def test_one_example_says_nothing_of_others():
+    with pytest.raises(ValueError, match="one scored example says nothing of others"):
+        best_probability([Cell(np.ones((3, 1))), Cell(np.zeros((3, 1)))])

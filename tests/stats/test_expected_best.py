@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesweep.stats.trials import chosen, chosen_range, expected_best
+from tunesweep.stats.trials import chosen_range, expected_best
 
 
 def every_subset(select: list[float], test: list[float], size: int, higher: bool) -> float:
@@ -38,10 +38,6 @@ def test_of_one_trial_it_is_the_mean_and_of_all_the_best():
 def test_scores_that_do_not_belong_together_are_refused():
     with pytest.raises(ValueError, match="2 scores to choose by and 1 to report"):
         expected_best([0.1, 0.2], [0.1])
-
-
-def test_the_first_of_the_best_is_chosen():
-    assert (chosen([0.1, 0.3, 0.3]), chosen([4.0, 2.0, 3.0], higher=False)) == (1, 1)
 
 
 def quantile_of_subsets(select: list[float], test: list[float], size: int, share: Fraction) -> float:

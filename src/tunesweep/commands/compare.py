@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesweep.commands.shared import MULTIRUN, StoreOption, one_sentence
+from tunesweep.commands.shared import MULTIRUN, StoreOption, emit, one_sentence
 from tunesweep.store import Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def compare(
     with one_sentence():
         found = compared(Store(store), first, second)
     if as_json:
-        typer.echo(json.dumps(as_dict(found), indent=1))
+        emit(as_dict(found))
         return
     from tunesweep.report.render import terminal
 
@@ -58,7 +58,7 @@ def _table(found: Comparison) -> Table:
         better = {"first": "A", "second": "B", None: "–"}[each.better]
         name = SHOWN.get(each.metric, each.metric.replace("_", " "))
         values = (f"{each.first:.4f}", f"{each.second:.4f}", f"{each.value:+.4f}")
-        interval = f"{each.low:+.4f} to {each.high:+.4f}"
+        interval = f"{each.low:+.4f} to {each.high:+.4f}" if isfinite(each.low) else "–"
         table.add_row(name, *values, interval, f"{each.p:.2g}", each.test, better)
     return table
 

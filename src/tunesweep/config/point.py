@@ -73,7 +73,7 @@ class ReportConfig:
     within: str | None = (
         None  # a setting with numbers: which rows lead at each of its values, and what more of it gives
     )
-    per_class: bool = False  # a report per class for each row
+    per_class: bool = False  # a report per class for each run, in Markdown
 
 
 @dataclass

@@ -14,10 +14,7 @@ from tunesweep.config import RunConfig
 from tunesweep.errors import IntegrityError
 from tunesweep.methods import bottleneck, hooks, options, virtual
 from tunesweep.methods.attach import promised
-from tunesweep.methods.switch import off
 from tunesweep.models.readouts import Readout
-
-__all__ = ["load", "off", "restore", "save", "size", "trained_state"]
 
 TRAINED, HEAD = "trained.safetensors", "head.safetensors"
 

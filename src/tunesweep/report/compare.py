@@ -128,13 +128,24 @@ def _only(one: Columns, other: Columns) -> Paired | None:
 def _differences(one: Columns, other: Columns, draws: int) -> Iterator[Difference]:
     n = len(one["id"])
     for name, measure in _measures(one, other):
-        rows = np.arange(n), np.arange(n, 2 * n)
+        known = _known(name, one, other)
+        if not len(known):
+            continue
+        rows = known, known + n
         values = [float(measure(part, axis=-1)) for part in rows]
         low, high = _interval(measure, *rows, draws)
         exact = _only(one, other) if name == "accuracy" else None
         p = permutation(*rows, measure, draws) if exact is None else exact.p
         test = "permutation" if exact is None else "exact McNemar"
         yield Difference(name, values[0], values[1], low, high, p, test)
+
+
+def _known(name: str, one: Columns, other: Columns) -> Array:
+    """Return which examples have a score in both: without a number in its reference none is numeric."""
+    there = np.ones(len(one["id"]), bool)
+    for part in (one, other):
+        there &= ~np.isnan(part[name].astype(float)) if name in TEXTS else True
+    return np.flatnonzero(there)
 
 
 def _interval(measure: Measure, one: Array, other: Array, draws: int) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def _nothing(found: Recommendation) -> Iterator[str]:
     if found.compared:
         yield "No row that can be compared fits the budgets."
     else:
-        yield "Nothing can be advised: no row has readable predictions, which rows are compared by."
+        yield "Nothing can be advised: no row has readable predictions of several examples."
 
 
 def _unfit(found: Recommendation) -> Iterator[str]:

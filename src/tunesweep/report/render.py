@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import html
+import hashlib
 import io
 import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesweep.report.columns import DASH, Column
+from tunesweep.report.fields import one_line
 from tunesweep.report.garbage import uncollected
+from tunesweep.report.markdown import frame, markdown, sections
 from tunesweep.report.rows import Row, Scope, program, select
 from tunesweep.report.scores import reader
+from tunesweep.report.studies import per_class
 from tunesweep.report.table import Block, Table, table
 from tunesweep.report.tuning import curve_table
 from tunesweep.search.summary import summary
 from tunesweep.store import Store, write
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import Console
 
 NUMBER = 4  # columns that the number of a row takes where a table is in parts
 PLAIN_WIDTH = 100  # of a log or a pipe, which has no width of its own
+MOST = 80  # characters of the conditions in the name of a file
+PAIR, LAST = re.compile(r"\w+=\w+", re.ASCII), re.compile(r"\w+=\w+(,\w+)?", re.ASCII)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of one
 # Said once above the table instead of in every row, in this order, where a terminal is too narrow.
 LIFTED = ("executor", "model", "outcome", "alpha", "r")
@@ -86,7 +90,16 @@ def _build(store: Store, scope: Scope) -> Table:
         factors=options.get("factors") or (),
         read=reader(store),
     )
-    return replace(result, notes=[*summary(sweep, store), *result.notes])
+    notes = [*map(one_line, summary(sweep, store)), *result.notes]
+    return replace(result, notes=notes, classes=_classes(store, rows, sweep))
+
+
+def _classes(store: Store, rows: Iterable[Row], sweep: Mapping[str, Any]) -> str:
+    """Return a report per class for each run, where the sweep wants one."""
+    if not (sweep.get("report") or {}).get("per_class"):
+        return ""
+    records = (store.get(row["run_id"]) for row in rows)
+    return per_class((record for record in records if record is not None), sweep)
 
 
 def _swept(command: Iterable[str]) -> list[str]:
@@ -111,8 +124,21 @@ def save(store: Store, result: Table, scope: Scope) -> list[Path]:
 
 
 def _base(store: Store, result: Table, scope: Scope) -> Path:
-    narrowed = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(scope.where))[:80]
-    return store.path("reports", f"{result.name}-{narrowed}" if narrowed else result.name)
+    return store.path("reports", f"{result.name}-{_narrowed(scope.where)}" if scope.where else result.name)
+
+
+def _narrowed(where: Sequence[str]) -> str:
+    """Return what conditions are called in the name of a file; others are never called the same.
+
+    Pairs, the last perhaps with a second value, can be read back from a-b-c. What is shortened, or could
+    stand for other conditions as well, ends in a digest.
+    """
+    *pairs, last = where
+    short = re.sub(r"[^0-9A-Za-z_-]+", "-", "-".join(where))
+    if len(short) <= MOST and all(map(PAIR.fullmatch, pairs)) and LAST.fullmatch(last):
+        return short
+    digest = hashlib.sha256("\0".join(where).encode()).hexdigest()
+    return f"{short[:MOST].strip('-')}-{digest[:8]}"
 
 
 def raw_rows(result: Table) -> list[dict[str, Any]]:
@@ -138,47 +164,9 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def markdown(result: Table) -> str:
-    """Return a page with a table per block and its notes."""
-    return f"# Sweep {result.name}\n\n{_sections(result)}\n"
-
-
 def markdown_blocks(store: Store, scope: Scope) -> str:
     """Return the tables of a scope as sections of a page."""
-    return _sections(build(store, scope))
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: int) -> str:
-    """Return a Markdown table of cells as they are; the first `text` columns are not numbers."""
-    from tabulate import tabulate
-
-    lines = [[_markdown_text(cell) for cell in row] for row in rows]
-    align = ["left"] * text + ["right"] * (len(header) - text)
-    return str(tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=align))
-
-
-def _sections(result: Table) -> str:
-    parts = [*(_section(block) for block in result.blocks), _bullets(result.notes)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _section(block: Block) -> str:
-    align = ["right" if column.numeric else "left" for column in block.columns]
-    frame = _frame(block, _markdown_text)
-    # Numbers are formatted already: tabulate would make 1.10 of "1.100".
-    text = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    header, lines = curve_table(block.trials)
-    curves = markdown_table(header, lines, text=1) if lines else ""
-    parts = (f"## {_markdown_text(block.title)}", text, _bullets(block.notes), curves)
-    return "\n\n".join(part for part in parts if part)
-
-
-def _bullets(notes: list[str]) -> str:
-    return "\n".join(f"- {_markdown_text(note)}" for note in notes)
-
-
-def _markdown_text(text: str) -> str:
-    return html.escape(text, quote=False).replace("|", "\\|")
+    return sections(build(store, scope))
 
 
 def latex(result: Table) -> str:
@@ -188,18 +176,11 @@ def latex(result: Table) -> str:
 
 
 def _tabular(block: Block) -> str:
-    style = _frame(block, str).style.hide(axis="index")
+    style = frame(block, str).style.hide(axis="index")
     style = style.format(escape="latex").format_index(escape="latex", axis="columns")
     align = "".join("r" if column.numeric else "l" for column in block.columns)
     comments = [f"% {line}" for line in (block.title, *block.notes)]
     return "\n".join([*comments, str(style.to_latex(hrules=True, column_format=align))])
-
-
-def _frame(block: Block, text: Callable[[str], str]) -> pd.DataFrame:
-    import pandas as pd
-
-    cells = [[text(column.cell(row)) for column in block.columns] for row in block.rows]
-    return pd.DataFrame(cells, columns=[text(column.header) for column in block.columns])
 
 
 def terminal() -> Console:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tunesweep.record import RunRecord
-from tunesweep.report.render import markdown_table
+from tunesweep.report.fields import dig, one_line
+from tunesweep.report.markdown import markdown_table
 
 HEADER = ("row", "class", "examples", "precision", "recall", "F1", "errors", "errors before training")
 
@@ -19,11 +20,10 @@ def per_class(records: Iterable[RunRecord], sweep: Mapping[str, Any]) -> str:
 
 
 def _lines(record: RunRecord, point: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    name = ", ".join(point.get("labels") or ()) or record.name
-    scores = record.metrics.get("test", {}).get("per_class") or {}
-    before = record.metrics.get("before", {}).get("per_class") or {}
+    name = one_line(", ".join(point.get("labels") or ()) or record.name)
+    scores, before = (dig(record.metrics, f"{part}.per_class") or {} for part in ("test", "before"))
     order = [label for label in record.data.get("labels", ()) if label in scores]  # a file sorts its keys
-    return [(name, label, *_cells(scores[label], before.get(label))) for label in order]
+    return [(name, one_line(label), *_cells(scores[label], before.get(label))) for label in order]
 
 
 def _cells(found: Mapping[str, float], before: Mapping[str, float] | None) -> tuple[str, ...]:

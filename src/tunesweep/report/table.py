@@ -34,11 +34,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """A whole report: its name, blocks and remarks."""
+    """A whole report: its name, blocks and remarks; where one is wanted, a report per class as Markdown."""
 
     name: str
     blocks: list[Block]
     notes: list[str]
+    classes: str = ""
 
 
 def table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -65,21 +66,19 @@ def _groups(rows: Sequence[Row], names: Sequence[str]) -> Iterator[list[Row]]:
 
     What seems to follow, but has two values where all that is tuned is the same, was chosen as well.
     """
-
-    def apart(row: Row) -> list[str]:
-        return [*tuned_settings(row, names), *_followers(row, names)]
-
-    for members in _alike(rows, apart):
-        same: dict[str, list[Row]] = {}
-        for row in members:
-            same.setdefault(_values(row, tuned_settings(row, names)), []).append(row)
-        chosen = {
-            key
-            for some in same.values()
-            for key in _followers(some[0], names)
-            if len({_values(row, [key]) for row in some}) > 1
-        }
-        yield from _alike(members, partial(_without, apart=apart, chosen=chosen))
+    for kin in _alike(rows, lambda row: [*tuned_settings(row, names), *_with_rank(row, names)]):
+        apart = partial(_apart, names=names, fixed=_fixed_alphas(kin))
+        for members in _alike(kin, apart):
+            same: dict[str, list[Row]] = {}
+            for row in members:
+                same.setdefault(_values(row, tuned_settings(row, names)), []).append(row)
+            chosen = {
+                key
+                for some in same.values()
+                for key in _with_rank(some[0], names)
+                if key in apart(some[0]) and len({_values(row, [key]) for row in some}) > 1
+            }
+            yield from _alike(members, partial(_without, apart=apart, chosen=chosen))
 
 
 def _without(row: Row, apart: Callable[[Row], list[str]], chosen: set[str]) -> list[str]:
@@ -93,13 +92,25 @@ def _alike(rows: Sequence[Row], apart: Callable[[Row], list[str]]) -> Iterable[l
     return groups.values()
 
 
-def _followers(row: Row, names: Sequence[str]) -> list[str]:
-    """Return what follows from a tuned rank: a method's `peft`, and alpha where it is twice the rank."""
+def _apart(row: Row, names: Sequence[str], fixed: set[Any]) -> list[str]:
+    """Return what is tuned of a row and what follows: alpha, where it is twice the rank and not fixed."""
+    alpha, r = (row.settings.get(key) for key in ("lora.alpha", "lora.r"))
+    follows = r is not None and alpha == 2 * r and alpha not in fixed
+    found = [key for key in _with_rank(row, names) if key != "lora.alpha" or follows]
+    return [*tuned_settings(row, names), *found]
+
+
+def _fixed_alphas(rows: Sequence[Row]) -> set[Any]:
+    """Return the alphas that several ranks have, so that alpha does not follow the rank there."""
+    pairs = {(row.settings.get("lora.alpha"), row.settings.get("lora.r")) for row in rows}
+    return {alpha for alpha, times in Counter(alpha for alpha, _ in pairs).items() if times > 1}
+
+
+def _with_rank(row: Row, names: Sequence[str]) -> list[str]:
+    """Return what may follow from a tuned setting of LoRA: a method's `peft`; and alpha, from the rank."""
     tuned = [key for key in tuned_settings(row, names) if key.startswith("lora.")]
-    if not tuned:
-        return []
-    twice = "lora.r" in tuned and row.settings.get("lora.alpha") == 2 * row.settings["lora.r"]
-    return [key for key in row.settings if key.startswith("method.peft.") or (twice and key == "lora.alpha")]
+    alpha = {"lora.alpha"} if "lora.r" in tuned else set()
+    return [key for key in row.settings if tuned and (key.startswith("method.peft.") or key in alpha)]
 
 
 def _values(row: Row, keys: Sequence[str]) -> str:

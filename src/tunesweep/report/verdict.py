@@ -17,6 +17,7 @@ from tunesweep.stats.needed import needed
 from tunesweep.stats.pairs import mcnemar, sign_flips
 
 LEVEL = 0.05
+FEWEST_EXAMPLES = 2  # that rows can be compared by
 MOST = 60  # rows that are compared each with each
 METHODS, RUNS = "methods", "runs"
 Pair = tuple[int, int]
@@ -63,7 +64,12 @@ def cells_of(rows: list[Row], read: Reader) -> dict[int, Cell]:
 
 
 def comparable(cells: Mapping[int, Cell]) -> tuple[dict[int, Cell], bool]:
-    """Return which cells are compared, and whether as methods: those with enough seeds, if two have."""
+    """Return which cells are compared, and whether as methods: those with enough seeds, if two have.
+
+    None are where there is one scored example, which says nothing of others.
+    """
+    if any(cell.examples < FEWEST_EXAMPLES for cell in cells.values()):
+        return {}, False
     enough = {place: cell for place, cell in cells.items() if cell.enough}
     methods = len(enough) > 1 and not all(cell.fixed for cell in enough.values())
     return (enough, True) if methods else (dict(cells), False)
@@ -94,8 +100,10 @@ def _with_spread(row: Row, cell: Cell | None, scale: Scale) -> Row:
     if cell is None or cell.seeds < 2:
         return row
     each = [scale.shown(float(mean)) for mean in cell.scores.mean(axis=1)]
-    low, high = (scale.shown(end) for end in estimate(cell).interval())
     found = {"score": scale.shown(cell.mean), "spread": float(np.std(each, ddof=1))}
+    if cell.examples < FEWEST_EXAMPLES:
+        return _with(row, found)
+    low, high = (scale.shown(end) for end in estimate(cell).interval())
     return _with(row, found | {"low": low, "high": high, "interval": (low, high)})
 
 
@@ -154,7 +162,9 @@ def _how(cells: Mapping[int, Cell], p_values: Mapping[Pair, float], methods: boo
 def _left_out(scored: list[int], cells: Mapping[int, Cell], compared: Mapping[int, Cell]) -> Iterator[str]:
     if absent := len(scored) - len(cells):
         yield f"{absent} of {len(scored)} rows have no readable predictions and are not compared."
-    if few := len(cells) - len(compared):
+    if len(cells) > 1 and not compared:
+        yield "Rows are not compared: there is one scored example, which says nothing of others."
+    elif few := len(cells) - len(compared):
         yield f"{few} of {len(scored)} rows have fewer than {FEWEST} seeds and are not compared."
 
 
@@ -177,8 +187,9 @@ def _next(
         f"{rows[first]['label'] or rows[first]['name']} and {rows[second]['label'] or rows[second]['name']}"
     )
     found = needed(cells[first], cells[second])
+    each = "" if cells[first].fixed or cells[second].fixed else " each"
     options = [
-        *([f"about {found.seeds} seeds each"] if found.seeds else []),
+        *([f"about {found.seeds} seeds{each}"] if found.seeds else []),
         *([f"about {found.examples:,} examples"] if found.examples else []),
     ]
     remedy = " or ".join(options) or "more seeds and examples than can be counted on"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -122,14 +122,3 @@ def draws(space: Space, seed: int, count: int) -> list[dict[str, Any]]:
         if len(found) == count:
             break
     return list(found.values())
-
-
-def size(space: Sequence[Dimension]) -> float:
-    """Return how many places there are; infinite where one dimension is an interval of any numbers."""
-    return math.prod(_values(dimension) for dimension in space)
-
-
-def _values(dimension: Dimension) -> float:
-    if isinstance(dimension, Choice):
-        return len(dimension.words)
-    return dimension.high - dimension.low + 1 if dimension.whole else math.inf

@@ -9,7 +9,6 @@ from math import isnan
 import numpy as np
 
 Columns = Mapping[str, Sequence[object]]
-ANSWERS = ("prediction", "text")  # what is counted as another prediction
 
 
 @dataclass(frozen=True)

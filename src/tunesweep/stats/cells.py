@@ -158,6 +158,8 @@ def drawn_means(cells: Sequence[Cell], draws: int = DRAWS) -> tuple[Array, Array
     First each mean with what examples do to it, normal and the same examples for all [cells, draws]; then
     what seeds do to it, Student's t in the seeds of each [cells, draws].
     """
+    if cells[0].examples < 2:
+        raise ValueError("one scored example says nothing of others: means are drawn from two or more")
     rng = np.random.default_rng(0)
     by_example = np.stack([cell.by_example for cell in cells])
     covariance = np.atleast_2d(np.cov(by_example)) / by_example.shape[1]

@@ -16,7 +16,10 @@ MOST_SEEDS, MOST_EXAMPLES = 100, 1_000_000
 
 @dataclass(frozen=True)
 class Needed:
-    """What each cell needs in all, if the difference is what it seems; None: no number in reach would do."""
+    """What each cell needs in all, if the difference is what it seems; None: no number in reach would do.
+
+    Of a fixed cell more seeds than its one cannot be had: seeds are those of the other.
+    """
 
     seeds: int | None  # on the examples that there are
     examples: int | None  # with the seeds that there are
@@ -26,19 +29,20 @@ def needed(first: Cell, second: Cell, power: float = POWER, level: float = LEVEL
     """Return what a two-sided test at `level` takes to find the measured difference with a given power.
 
     From the variances of the crossed model (`cells`), and the noncentral t distribution with the degrees of
-    freedom of the seeds.
+    freedom of the seeds that are drawn; of two fixed cells, of the examples.
     """
     gap = abs(first.mean - second.mean)
-    if not gap:
+    if not gap or first.examples < 2:
         return Needed(None, None)
     variance = _variance(first, second)
-    now = min(first.seeds, second.seeds)
+    drawn = [cell.seeds for cell in (first, second) if not cell.fixed]
 
     def enough(seeds: int, examples: int) -> bool:
-        return _power(gap, variance(seeds, examples), 2 * (seeds - 1), level) >= power
+        freedom = len(drawn) * (seeds - 1) or examples - 1
+        return _power(gap, variance(seeds, examples), freedom, level) >= power
 
-    seeds = (count for count in range(2, MOST_SEEDS + 1) if enough(count, first.examples))
-    return Needed(next(seeds, None), _examples(enough, max(now, 2), first.examples))
+    seeds = (count for count in range(2, MOST_SEEDS + 1) if drawn and enough(count, first.examples))
+    return Needed(next(seeds, None), _examples(enough, max(min(drawn, default=2), 2), first.examples))
 
 
 def _examples(enough: Callable[[int, int], bool], seeds: int, now: int) -> int | None:

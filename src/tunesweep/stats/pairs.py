@@ -44,10 +44,11 @@ def permutation(first: Array, second: Array, statistic: Statistic = np.mean, dra
 
     `first`, `second`: scores [examples] of the same examples; `statistic(scores, axis)` is the metric. All
     exchanges are tried where there are at most `draws`, else that many are drawn, always the same ones.
+    Of one example both exchanges are as far apart.
     """
     from scipy.stats import permutation_test
 
-    if np.array_equal(first, second):
+    if len(first) < 2 or np.array_equal(first, second):
         return 1.0
 
     def gap(a: Array, b: Array, axis: int = -1) -> Any:

@@ -64,9 +64,3 @@ def _quantile(scores: list[float], weights: list[float], share: float) -> float:
     """Return the least score that so large a share does not exceed; scores ascend."""
     total = accumulate(weights)
     return next((s for s, sum_ in zip(scores, total, strict=True) if sum_ >= share - 1e-12), scores[-1])
-
-
-def chosen(select: Sequence[float], higher: bool = True) -> int:
-    """Return the place of the best trial on select, the first of several."""
-    best = max(select) if higher else min(select)
-    return list(select).index(best)

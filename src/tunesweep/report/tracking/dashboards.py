@@ -134,7 +134,7 @@ def _parts(subject: Subject, settings: WandbConfig) -> Iterator[Any]:
 
 def _text(block: Block) -> str:
     """Return a block as the report's Markdown has it, without the heading of the page."""
-    from tunesweep.report.render import markdown
+    from tunesweep.report.markdown import markdown
 
     return markdown(Table("", [block], [])).partition("\n\n")[2]
 
