@@ -57,9 +57,9 @@ def git_state() -> dict[str, object]:
 
 
 def _git(folder: Path, *words: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    # Without locks: `status` would write the index, and a run that is killed there leaves the clone locked.
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @lru_cache
