@@ -15,7 +15,8 @@ import pytest
 
 from tunesweep.config import Point, RuntimeConfig
 from tunesweep.point import run
-from tunesweep.progress import say_resumed, title
+from tunesweep.progress import say_result, say_resumed, title
+from tunesweep.record import RunRecord
 from workplace import DIGITS
 
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=3")
@@ -61,6 +62,15 @@ def test_elsewhere_there_is_a_line_an_epoch(make_config, capfd):
     assert scoring == f"[1/2] {NAME}: trained; scoring and checking it"
     assert epochs == expected
     assert result.startswith(f"[1/2] {NAME}: accuracy {record.main_metric:.3f} on test, all checks passed")
+
+
+@pytest.mark.parametrize(("total", "why"), [(1, ""), (3, ": too fast")])
+def test_why_a_single_point_failed_is_left_to_the_table(total, why, capfd):
+    runtime = RuntimeConfig(progress=True)
+    runtime.point.index, runtime.point.total, runtime.point.name = 1, total, NAME
+    record = RunRecord("r", "failed", "s", NAME, {}, failure={"class": "diverged", "message": "too fast"})
+    say_result(record, runtime)
+    assert capfd.readouterr().err == f"[1/{total}] {NAME}: failed, diverged{why}\n"
 
 
 def test_nothing_is_printed_when_not_wanted(make_config, capfd):

@@ -58,7 +58,9 @@ def say_result(record: RunRecord, runtime: RuntimeConfig) -> None:
     if not runtime.progress:
         return
     failure = record.failure or {}
-    what = f"failed, {failure.get('class')}: {failure.get('message')}"
+    what = f"failed, {failure.get('class')}"
+    if runtime.point.total != 1:  # of a single point the table and the last line say why, in the next moment
+        what += f": {failure.get('message')}"
     if record.stopped:
         what = f"stopped {record.stopped}"
     if record.main_metric is not None:
