@@ -104,5 +104,14 @@ def test_probability_of_the_best_of_two_is_the_normal_one():
 
 
 def test_one_example_says_nothing_of_others():
-    with pytest.raises(ValueError, match="one scored example says nothing of others"):
+    with pytest.raises(ValueError, match=r"^one scored example says nothing of others: .* from two or more$"):
         best_probability([Cell(np.ones((3, 1))), Cell(np.zeros((3, 1)))])
+    # Two do: all seeds of one row are right on both, all of the other wrong, and nothing spreads.
+    assert best_probability([Cell(np.ones((3, 2))), Cell(np.zeros((3, 2)))]) == [1.0, 0.0]
+
+
+def test_where_less_is_better_means_are_turned_round_with_all_that_seeds_do_to_them():
+    scores = np.random.default_rng(5).normal([[0.0], [0.3]], 1.0, (2, 40))
+    losses = [Cell(scores + np.array([[0.0], [spread]])) for spread in (0.0, 0.4)]
+    turned = [Cell(-cell.scores) for cell in losses]
+    assert best_probability(losses, higher=False) == pytest.approx(best_probability(turned), abs=0.02)

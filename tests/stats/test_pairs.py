@@ -69,6 +69,7 @@ def test_rows_alike_do_not_differ():
     scores = np.array([0.0, 1.0, 1.0])
     assert permutation(scores, scores) == 1.0
     assert permutation(np.array([3.0]), np.array([5.0])) == 1.0  # either way round they are as far apart
+    assert permutation(np.array([1.0, 1.0]), np.zeros(2)) == 0.5  # two of four ways are
     assert sign_flips(np.zeros((1, 3))) == [1.0]
 
 
