@@ -151,7 +151,7 @@ def load_data(work: Workplace) -> None:
     work.task = build_task(config, work.data)
     work.record.data = work.data.description() | {"fingerprint": config.runtime.point.data_fingerprint}
     work.record.encoding = work.data.encoding_description()
-    work.record.warnings += warnings(work.record.data, work.record.encoding)
+    work.record.warnings += warnings(work.record.data, work.record.encoding, config.dataset)
     work.record.cost["predicted"] = prediction(config, work.data)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
+from tunesweep.config import DatasetConfig
 from tunesweep.data.examples import Examples, Splits
 from tunesweep.data.quality import quality, warnings
 from tunesweep.data.rows import running
@@ -99,6 +101,27 @@ def test_an_instruction_may_come_without_an_input_but_not_without_an_answer() ->
     assert warnings(found, {"max_length": 9}) == [
         "1 of 2 test inputs also occur in train",
         "1 of 2 test answers are empty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({}, ": dataset.group=comment would keep equal ones on one side of the cut"),
+        ({"test": "b.csv"}, ""),
+        ({"group": "film"}, ""),
+        ({"split_column": "side"}, ""),
+    ],
+)
+def test_how_equal_inputs_stay_on_one_side_is_said_where_a_file_is_cut(
+    options: dict[str, str], remedy: str
+) -> None:
+    splits = Splits(
+        part("train", ["c"], "x"), part("select", ["d"], "y"), part("test", ["c"], "x"), ["x", "y"]
+    )
+    config = DatasetConfig(name="files", train="a.csv", text="comment", **options)
+    assert warnings(quality(splits), {"max_length": 9}, config) == [
+        f"1 of 1 test inputs also occur in train{remedy}"
     ]
 
 

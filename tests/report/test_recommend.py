@@ -261,7 +261,10 @@ def test_a_row_that_has_not_learned_is_not_taken_in_silence(shelf):
         record.metrics["learned"] = False
     found = shelf.ask(epsilon=0.05)
     assert taken(found) == "method=bitfit"
-    assert any(line.startswith("method=bitfit has not learned: ") for line in sentences(found))
+    said = sentences(found)
+    assert said[0].startswith("method=bitfit has not learned: ")
+    assert said[1].startswith("Take none yet. First comes method=bitfit: ")
+    assert not any("tunesweep predict" in line or "worth adding" in line for line in said)
     for record in shelf.records[:3]:
         record.metrics["learned"] = True
     assert not any("has not learned" in line for line in sentences(shelf.ask(epsilon=0.05)))

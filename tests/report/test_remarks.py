@@ -54,6 +54,29 @@ def test_a_row_that_gives_one_answer_has_not_learned_whatever_its_score(record: 
     assert any(note.startswith("Not learned: ") for note in block.notes)
 
 
+@pytest.mark.parametrize(
+    ("low", "found"),
+    [(0.57, "succeeded, not learned"), (0.578, "succeeded, not learned"), (0.579, "succeeded")],
+)
+def test_a_row_that_may_be_no_better_than_the_most_frequent_class_has_not_learned(
+    record: Any, low: float, found: str
+) -> None:
+    """Whatever its untrained head came to: 578 of 1,000 examples are fresh."""
+    near = classified(record, "a", [[100, 322], [58, 520]])
+    near.metrics["test"]["interval"] = [low, 0.65]
+    assert block_of(near).rows[0]["outcome"] == found
+
+
+def test_a_rate_that_was_chosen_for_another_method_is_said(record: Any) -> None:
+    source = "as conf/method/lora.yaml, not tuned for this method"
+    rows = [record("a", "hra"), record("b", "lora")]
+    rows[0].config["method"]["budget"] = {"source": source}
+    said = "method=hra has a rate that was not chosen for it"
+    assert [note for note in block_of(*rows).notes if note.startswith(said)]
+    rows[0].runtime["lr_by_hand"] = True
+    assert not [note for note in block_of(*rows).notes if note.startswith(said)]
+
+
 def test_of_several_seeds_each_run_is_counted(record: Any) -> None:
     seeds = [classified(record, f"s{seed}", [[400, 22], [100, 478]], seed=seed) for seed in (0, 1)]
     block = block_of(*seeds, classified(record, "s2", [[0, 422], [0, 578]], seed=2))

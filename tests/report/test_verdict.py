@@ -165,3 +165,13 @@ def test_more_rows_than_can_be_compared_say_so(bench):
         "61 rows are too many to be compared each with each (at most 60): "
         "narrow them with --where KEY=VALUE or --sweep ID."
     ]
+
+
+@pytest.mark.parametrize(("share", "ends"), [(1.0, (0.9962, 1.0)), (0.0, (0.0, 0.0038))])
+def test_where_all_is_right_or_wrong_the_interval_is_not_a_point(bench, share, ends):
+    """Nothing spreads, and yet 1,000 examples do not say more than Wilson's interval of them."""
+    bench.add("lora", [share, share, share])
+    row = bench.judge().rows[0]
+    low, high = binomtest(round(share * N), N).proportion_ci(method="wilson")
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-12)
+    assert (row["low"], row["high"]) == pytest.approx(ends, abs=1e-4)

@@ -88,6 +88,10 @@ def test_a_method_that_peft_knows_by_this_name_is_written_for_it(
 ) -> None:
     said = new("method", name, "--to", str(tmp_path))
     assert "PEFT has no method" not in said.stdout
+    both = f"--config-dir {tmp_path} method={name},lora train.lr=1e-3,1e-2 'report.tuning=[train.lr]'"
+    assert f"its rate is lora's, not tuned for it; to compare both at several: python train.py -m {both}" in (
+        said.stdout
+    )
     found = yaml.safe_load((tmp_path / "method" / f"{name}.yaml").read_text())
     assert found["trains"] == trains
     assert found["peft"].pop("_target_") == f"peft.{config}"
@@ -101,10 +105,11 @@ def test_it_runs_as_it_is_written(tmp_path: Path, quick: tuple[str, ...]) -> Non
     assert record.parameters["adapter"] == 2 * 1000  # n_frequency, of query and value of one layer
 
 
-@pytest.mark.parametrize("name", ["mine", "cpt", "adaption_prompt"])
+@pytest.mark.parametrize("name", ["mine", "cpt", "adaption_prompt", "bofft"])
 def test_another_name_gets_an_example_and_is_told_so(name: str, tmp_path: Path) -> None:
     said = new("method", name, "--to", str(tmp_path))
     assert f"PEFT has no method {name} that adapts layers by name" in said.stdout
+    assert ("(did you mean boft?)" in said.stdout) == (name == "bofft")
     assert "peft.LoHaConfig" in (tmp_path / "method" / f"{name}.yaml").read_text()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tunesweep.config import SPLITS
+from tunesweep.config import SPLITS, DatasetConfig
 from tunesweep.data.examples import Examples, Splits
 
 WORTH_SAYING = 0.01  # share of inputs that lose something
@@ -72,11 +72,20 @@ def _shared_groups(parts: Mapping[str, Examples]) -> dict[str, int]:
     return {split: len(learnt & set(parts[split].groups or ())) for split in ("select", "test")}
 
 
-def warnings(data: Mapping[str, Any], encoding: Mapping[str, Any]) -> list[str]:
+def _apart(config: DatasetConfig | None) -> str:
+    """Return how equal inputs are kept on one side, where a test split is cut from the rows of a file."""
+    if config is None or config.test or config.folder or config.group or config.split_column:
+        return ""
+    return f": dataset.group={config.text} would keep equal ones on one side of the cut"
+
+
+def warnings(
+    data: Mapping[str, Any], encoding: Mapping[str, Any], config: DatasetConfig | None = None
+) -> list[str]:
     """Return, a sentence each, what a reader of the score should know about the data behind it."""
     rows, found = data["rows"], []
     if overlap := data["overlap_with_train"]["test"]:
-        found.append(f"{overlap} of {rows['test']} test inputs also occur in train")
+        found.append(f"{overlap} of {rows['test']} test inputs also occur in train{_apart(config)}")
     if overlap := data["overlap_of_test_with_select"]:
         found.append(f"{overlap} of {rows['test']} test inputs also occur in select, where choices were made")
     if overlap := data["overlap_with_train"]["select"]:

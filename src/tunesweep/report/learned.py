@@ -26,7 +26,28 @@ def learned(record: RunRecord) -> bool | None:
     found = record.metrics.get("learned")
     if not isinstance(found, bool):
         return None
-    return found and one_answer(record) is None
+    return found and one_answer(record) is None and not at_chance(record)
+
+
+def at_chance(record: RunRecord) -> bool:
+    """Whether the interval of an accuracy holds what is right if the most frequent class is always said.
+
+    An untrained head may lie far below that, so that beating it shows nothing.
+    """
+    split, metric = (dig(record.metrics, f"protocol.{key}") for key in ("split", "metric"))
+    confusion, interval = (dig(record.metrics, f"{split}.{key}") for key in ("confusion", "interval"))
+    if metric != "accuracy" or not _table(confusion) or not isinstance(interval, list) or len(interval) != 2:
+        return False
+    n, most = sum(map(sum, confusion)), max(map(sum, confusion))
+    return bool(n and most < n and interval[0] <= most / n)
+
+
+def _table(value: object) -> bool:
+    """Whether this is a table of counts."""
+    rows = value if isinstance(value, list) else []
+    return bool(rows) and all(
+        isinstance(row, list) and row and all(isinstance(count, int) for count in row) for row in rows
+    )
 
 
 def outcome(record: RunRecord) -> str:

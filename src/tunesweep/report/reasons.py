@@ -19,16 +19,15 @@ def sentences(found: Recommendation) -> list[str]:
     if found.advice is None:
         return [*_nothing(found), *_unfit(found), _cost(found)]
     return [
-        *(_taken(found) if found.advice.decided else _undecided(found)),
         *_unlearned(found),
+        *(_taken(found) if found.advice.decided else _undecided(found)),
         *few_steps([found.block.rows[place] for place in found.fitting]),
         *_others(found),
         *_unfit(found),
         *costs([found.block.rows[place] for place in found.fitting]),
         *_of_runs(found),
         _cost(found),
-        _runs(found),
-        *_next(found),
+        *([] if _failed_to_learn(found) else [_runs(found), *_next(found)]),
     ]
 
 
@@ -36,7 +35,8 @@ def _taken(found: Recommendation) -> Iterator[str]:
     assert found.advice is not None
     assert found.place is not None
     place, best = found.place, found.best
-    yield f"Take {found.names[place]}: {_figures(found, place)}."
+    take = "Take none yet. First comes" if _failed_to_learn(found) else "Take"
+    yield f"{take} {found.names[place]}: {_figures(found, place)}."
     if len(found.fitting) == 1:
         yield "It is the only row that fits and can be compared."
         return
@@ -68,18 +68,26 @@ def _undecided(found: Recommendation) -> Iterator[str]:
 
 def _unlearned(found: Recommendation) -> Iterator[str]:
     """Say where a row is near the best because nobody has learned much."""
-    assert found.place is not None
-    if found.block.rows[found.place]["learned"] is False:
+    if _failed_to_learn(found):
+        assert found.place is not None
         yield (
-            f"{found.names[found.place]} has not learned: it is no better than before training, or always "
-            "says the same. Before concluding anything, train it longer or at another rate."
+            f"{found.names[found.place]} has not learned: it is no better than before training, or than "
+            "always saying the same. Before concluding anything, train it longer or at another rate."
         )
+
+
+def _failed_to_learn(found: Recommendation) -> bool:
+    return found.place is not None and found.block.rows[found.place]["learned"] is False
 
 
 def wants_seeds(found: Recommendation) -> bool:
     """Whether more seeds are what is most worth adding."""
     extra = found.addition
-    return found.advice is not None and (few_seeds(found) or (extra is not None and extra.seed))
+    return (
+        found.advice is not None
+        and not _failed_to_learn(found)
+        and (few_seeds(found) or (extra is not None and extra.seed))
+    )
 
 
 def _others(found: Recommendation) -> Iterator[str]:

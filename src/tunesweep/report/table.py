@@ -15,6 +15,7 @@ from tunesweep.report.seeds import merge, partly_stopped
 from tunesweep.report.verdict import Verdict, judge
 from tunesweep.report.within import conclusions
 
+NOT_TUNED = "not tuned for this method"  # in a method's budget.source, as `tunesweep new` writes it
 FEW_STEPS = 50  # of an optimiser; what methods' authors publish takes hundreds
 RANDOM = "random"  # what `model.source` says of weights that were drawn, not read
 
@@ -169,7 +170,8 @@ def _not_learned(rows: list[Row]) -> Iterator[str]:
     runs = _runs(rows)
     if any(run["learned"] is False for run in runs):
         yield (
-            "Not learned: the score before training lies in the interval, or all examples got one answer. "
+            "Not learned: the score before training, or what always saying the most frequent class would "
+            "give, lies in the interval, or all examples got one answer. "
             "More epochs (train.epochs), examples or another rate (train.lr) may help."
         )
     for answer, times in Counter(run["one_answer"] for run in runs if run["one_answer"]).items():
@@ -241,6 +243,16 @@ def _untuned(rows: list[Row]) -> Iterator[str]:
     if len(rates) == 1 and len({row["method"] for row in given}) > 1:
         rate = f"One learning rate ({rates.pop():g}) for all methods, untuned"
         yield f"{rate}: their order may be due to the rate."
+    for method in dict.fromkeys(str(row["method"]) for row in rows if _at_a_rate_of_others(row)):
+        yield (
+            f"method={method} has a rate that was not chosen for it, which may put it last: try several, as "
+            "in train.lr=1e-3,1e-2 report.tuning=[train.lr]."
+        )
+
+
+def _at_a_rate_of_others(row: Row) -> bool:
+    """Whether a method runs at a rate of which its YAML says that it is another's."""
+    return not row.lr_by_hand and NOT_TUNED in str(row.settings.get("method.budget.source"))
 
 
 def _collapsed(rows: list[Row]) -> Iterator[str]:

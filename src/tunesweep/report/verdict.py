@@ -15,6 +15,7 @@ from tunesweep.stats.cells import FEWEST, Cell, Estimate, best_probability, diff
 from tunesweep.stats.multiple import holm, letters
 from tunesweep.stats.needed import needed
 from tunesweep.stats.pairs import mcnemar, sign_flips
+from tunesweep.stats.proportion import wilson
 
 LEVEL = 0.05
 FEWEST_EXAMPLES = 2  # that rows can be compared by
@@ -103,8 +104,15 @@ def _with_spread(row: Row, cell: Cell | None, scale: Scale) -> Row:
     found = {"score": scale.shown(cell.mean), "spread": float(np.std(each, ddof=1))}
     if cell.examples < FEWEST_EXAMPLES:
         return _with(row, found)
-    low, high = (scale.shown(end) for end in estimate(cell).interval())
+    low, high = (scale.shown(end) for end in _ends(cell))
     return _with(row, found | {"low": low, "high": high, "interval": (low, high)})
+
+
+def _ends(cell: Cell) -> tuple[float, float]:
+    """Return the interval of a cell's mean; Wilson's where all is right, or wrong, and nothing spreads."""
+    if cell.mean in (0.0, 1.0) and cell.scores.min() == cell.scores.max():
+        return wilson(round(cell.mean * cell.examples), cell.examples)
+    return estimate(cell).interval()
 
 
 def _with(row: Row, values: dict[str, Any]) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 
 RANKS = {"r": "${lora.r}", "alpha": "${lora.alpha}", "lora_alpha": "${lora.alpha}"}
 LAYERS = {"target_modules": "${lora.target_modules}"}
@@ -29,15 +30,26 @@ EXAMPLE = PeftMethod("LoHaConfig", "hada_", {"r": RANKS["r"], "alpha": RANKS["al
 
 def named(name: str) -> PeftMethod | None:
     """Return the method of PEFT that is called so, if it adapts layers by name; `_` does not count."""
-    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING
+    return _methods().get(name.replace("_", ""))
 
-    types = {kind.value.lower().replace("_", ""): kind for kind in PEFT_TYPE_TO_CONFIG_MAPPING}
-    kind = types.get(name.replace("_", ""))
-    if kind is None:
-        return None
-    config = PEFT_TYPE_TO_CONFIG_MAPPING[kind]
-    known = {field.name for field in fields(config)}
-    if not {*LAYERS, HEAD} <= known:
-        return None
-    arguments = {key: value for key, value in RANKS.items() if key in known} | LAYERS
-    return PeftMethod(config.__name__, PEFT_TYPE_TO_PREFIX_MAPPING[kind], arguments)
+
+def names() -> list[str]:
+    """Return what PEFT calls its methods that adapt layers by name, in small letters and without `_`."""
+    return sorted(_methods())
+
+
+@cache
+def _methods() -> dict[str, PeftMethod]:
+    from tunesweep.silence import quiet_libraries
+
+    with quiet_libraries():
+        from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING
+
+    found = {}
+    for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items():
+        known = {field.name for field in fields(config)}
+        if {*LAYERS, HEAD} <= known:
+            arguments = {key: value for key, value in RANKS.items() if key in known} | LAYERS
+            method = PeftMethod(config.__name__, PEFT_TYPE_TO_PREFIX_MAPPING[kind], arguments)
+            found[kind.value.lower().replace("_", "")] = method
+    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import keyword
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +82,20 @@ def _filled(template: str, name: str) -> str:
     return text.replace("NAME", name).replace("CLASS", "".join(part.capitalize() for part in name.split("_")))
 
 
+def _of_method(name: str, to: Path | None) -> Iterator[str]:
+    """Say where a method is not what its name promises, and that its rate is another's."""
+    if peft_method.named(name) is None:
+        near = difflib.get_close_matches(name, peft_method.names(), n=1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        yield (
+            f"PEFT has no method {name} that adapts layers by name{meant}: the file holds its "
+            f"{peft_method.EXAMPLE.config}, to be replaced"
+        )
+    rates = ["train.lr=1e-3,1e-2", "report.tuning=[train.lr]"]
+    compared = shlex.join([*_program("-m"), *_place(to), f"method={name},lora", *rates])
+    yield f"its rate is lora's, not tuned for it; to compare both at several: {compared}"
+
+
 def _of_peft(text: str, method: PeftMethod) -> str:
     for word, value in (("TRAINS", method.trains), ("CONFIG", method.config), ("ARGUMENTS", method.yaml)):
         text = text.replace(word, value)
@@ -99,19 +115,23 @@ def _put(path: Path, text: str) -> None:
 
 
 def _command(kind: str, name: str, to: Path | None) -> str:
-    program = ["tunesweep-train"] if door.conf_folder().is_relative_to(PACKAGE) else ["python", "train.py"]
-    place = [] if to is None else ["--config-dir", str(to)]
     small = ["scale=small"] if kind == "experiment" else []
-    return shlex.join([*program, *place, f"{kind}={name}", *small, "plan=true"])
+    return shlex.join([*_program(), *_place(to), f"{kind}={name}", *small, "plan=true"])
+
+
+def _program(*words: str) -> list[str]:
+    installed = door.conf_folder().is_relative_to(PACKAGE)
+    return [*(["tunesweep-train"] if installed else ["python", "train.py"]), *words]
+
+
+def _place(to: Path | None) -> list[str]:
+    return [] if to is None else ["--config-dir", str(to)]
 
 
 def _remarks(kind: str, name: str, to: Path | None) -> list[str]:
     found = [f"its rows are read from {name}.csv, until train: says otherwise"] if kind == "dataset" else []
-    if kind == "method" and peft_method.named(name) is None:
-        found.append(
-            f"PEFT has no method {name} that adapts layers by name: the file holds its "
-            f"{peft_method.EXAMPLE.config}, to be replaced"
-        )
+    if kind == "method":
+        found += _of_method(name, to)
     if to is None:
         found.append(
             f"where it is to become part of this project, name it in README.md beside the others of {kind}"
