@@ -85,6 +85,18 @@ def test_without_a_file_it_prints_csv(run, tunesweep, test_texts, tmp_path):
     assert len(printed) == 4
 
 
+def test_columns_of_the_file_may_stand_beside(run, tunesweep, test_texts, tmp_path):
+    file = write(test_texts.head(3), tmp_path / "new.jsonl")
+    out = tmp_path / "out.jsonl"
+    columns = "what was read=file:text,key=file:key,prediction"
+    result = tunesweep("predict", run.run_id, file, "--out", out, "--columns", columns)
+    assert result.exit_code == 0, result.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["what was read"], row["key"]) for row in rows] == [
+        (text, key) for text, key in zip(test_texts["text"][:3], test_texts["key"][:3], strict=True)
+    ]
+
+
 @pytest.mark.slow
 def test_what_is_written_is_read_and_kept(finished, shelf, tunesweep, tmp_path):
     t5 = ("model=random_t5", "method=ia3", "readout=generate", "readout.max_new_tokens=4")

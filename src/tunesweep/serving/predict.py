@@ -45,7 +45,8 @@ def predict(
         data = NewExamples(config, inputs, loading.labels(record)).read()
         network = loading.network(config, data, store, folder)
         said = answers(config, data, network)
-    return chosen({"id": names} | said, columns)
+    given = {f"file:{name}": list(values) for name, values in table.items()} if columns else {}
+    return chosen({"id": names} | said | given, columns)
 
 
 def answers(config: RunConfig, data: NewExamples, network: Readout) -> Frame:
