@@ -123,7 +123,10 @@ class Sweep:
 
 def announcement(plan: Plan) -> str:
     """Return in a line what is about to happen."""
-    parts = [f"sweep {plan.sweep_id}: {len(plan.points)} points, {len(plan.members)} runs"]
+    counts = [
+        f"{n} {noun}{'s' * (n != 1)}" for n, noun in ((len(plan.points), "point"), (len(plan.members), "run"))
+    ]
+    parts = [f"sweep {plan.sweep_id}: {', '.join(counts)}"]
     if plan.duplicates:
         parts.append(f"{plan.duplicates} duplicates (they differ only in what their method ignores)")
     if plan.refused:
