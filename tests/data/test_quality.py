@@ -111,6 +111,8 @@ def test_an_instruction_may_come_without_an_input_but_not_without_an_answer() ->
         ({"test": "b.csv"}, ""),
         ({"group": "film"}, ""),
         ({"split_column": "side"}, ""),
+        ({"modality": "image"}, ""),
+        ({"task": "language_modeling"}, ""),
     ],
 )
 def test_how_equal_inputs_stay_on_one_side_is_said_where_a_file_is_cut(

@@ -78,10 +78,7 @@ def test_the_cheapest_row_that_is_near_enough_is_taken(three):
     assert said[2].startswith("The best score is that of method=full: accuracy 0.851, 9.00 minutes")
     assert "Cheaper, but less sure: method=bitfit (less than 0.01)." in said
     assert "What it cost to know: 39.0 minutes in 9 runs." in said
-    assert (
-        "Runs lora0, lora1, lora2: `tunesweep predict lora0 FILE` answers new examples, `export` takes one "
-        "of them elsewhere."
-    ) in said
+    assert "Its runs, for `tunesweep predict` or `export`: lora0, lora1, lora2." in said
     assert "Most worth adding" in said[-1] or "No single run is likely" in said[-1]
 
 

@@ -67,6 +67,17 @@ def test_a_row_that_may_be_no_better_than_the_most_frequent_class_has_not_learne
     assert block_of(near).rows[0]["outcome"] == found
 
 
+def test_where_answers_could_not_be_read_or_some_classes_were_learned_that_is_not_asked(record: Any) -> None:
+    unread = classified(record, "a", [[25, 0], [5, 10]])  # 960 of 1,000 have no column
+    special = classified(record, "b", [[100, 322], [58, 520]])
+    for each in (unread, special):
+        each.metrics["test"]["interval"] = [0.3, 0.4]
+    special.metrics["specialisation"] = {}
+    odd = classified(record, "c", [[100, 322], [58, 520]])
+    odd.metrics["test"]["interval"] = [None, None]
+    assert [Row.from_record(each)["learned"] for each in (unread, special, odd)] == [True, True, True]
+
+
 def test_a_rate_that_was_chosen_for_another_method_is_said(record: Any) -> None:
     source = "as conf/method/lora.yaml, not tuned for this method"
     rows = [record("a", "hra"), record("b", "lora")]

@@ -80,6 +80,7 @@ def test_a_new_method_trains_comes_back_and_merges(tmp_path: Path, quick: tuple[
         ("fourierft", "FourierFTConfig", "fourierft_", set()),
         ("rand_lora", "RandLoraConfig", "randlora_", {"r"}),
         ("loha", "LoHaConfig", "hada_", {"r", "alpha"}),
+        ("oft", "OFTConfig", "oft_", set()),  # its block size excludes a rank
         ("supertuning", "SupertuningConfig", "supertuning_", {"r", "lora_alpha"}),
     ],
 )

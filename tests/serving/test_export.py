@@ -87,6 +87,8 @@ def test_an_export_names_no_place_of_this_machine(exported, cache, shelf):
 
 def test_a_warning_on_a_card_names_no_folder():
     said = "the checkpoint /home/ann/store/work/1/notes.json was passed over (~/x/y.pt: and/or), 3/4 of it"
+    address = "see https://example.org/a/b and hf://a/b, </s> is written 1/2 as often"
+    assert card._placeless(address) == address
     assert card._placeless(said) == "the checkpoint notes.json was passed over (y.pt: and/or), 3/4 of it"
 
 

@@ -76,6 +76,8 @@ def _apart(config: DatasetConfig | None) -> str:
     """Return how equal inputs are kept on one side, where a test split is cut from the rows of a file."""
     if config is None or config.test or config.folder or config.group or config.split_column:
         return ""
+    if config.modality == "image" or config.task == "language_modeling":  # which have no groups
+        return ""
     return f": dataset.group={config.text} would keep equal ones on one side of the cut"
 
 

@@ -84,7 +84,7 @@ def check_source(config: RunConfig, source: RunConfig) -> None:
     if _scored_was_learned(config, source):
         raise BadConfig(
             f"{name} has learned from rows that are scored here: give both the same seeds.split, "
-            "dataset.test_fraction and dataset.fold"
+            "dataset.test_fraction, dataset.fold and classes (dataset.label), or name a split by dataset.test"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tunesweep.record import RunRecord
-from tunesweep.report.fields import dig
+from tunesweep.report.fields import dig, number
 
 INTERRUPTED = "interrupted"
 
@@ -35,11 +35,13 @@ def at_chance(record: RunRecord) -> bool:
     An untrained head may lie far below that, so that beating it shows nothing.
     """
     split, metric = (dig(record.metrics, f"protocol.{key}") for key in ("split", "metric"))
-    confusion, interval = (dig(record.metrics, f"{split}.{key}") for key in ("confusion", "interval"))
-    if metric != "accuracy" or not _table(confusion) or not isinstance(interval, list) or len(interval) != 2:
+    confusion, interval, n = (dig(record.metrics, f"{split}.{key}") for key in ("confusion", "interval", "n"))
+    low = number(interval[0]) if isinstance(interval, list) and interval else None
+    of_some_classes = "specialisation" in record.metrics  # it was asked of these alone
+    if metric != "accuracy" or low is None or of_some_classes or not _table(confusion):
         return False
-    n, most = sum(map(sum, confusion)), max(map(sum, confusion))
-    return bool(n and most < n and interval[0] <= most / n)
+    most, counted = max(map(sum, confusion)), sum(map(sum, confusion))
+    return bool(counted == n and most < n and low <= most / n)  # else some answers could not be read
 
 
 def _table(value: object) -> bool:

@@ -140,12 +140,11 @@ def _excess(found: Recommendation, place: int) -> str:
 
 
 def _runs(found: Recommendation) -> str:
-    """Return by which ids the row that is named first is used."""
+    """Return by which ids other commands know the row that is named first."""
     assert found.place is not None
     row = found.block.rows[found.place]
-    ids = [str(run["run_id"]) for run in row.runs or (row,)]
-    which, one = (f"Runs {', '.join(ids)}", "one of them") if len(ids) > 1 else (f"Run {ids[0]}", "it")
-    return f"{which}: `tunesweep predict {ids[0]} FILE` answers new examples, `export` takes {one} elsewhere."
+    ids = [str(run["run_id"]) for run in row.runs or (row,) if run["score"] is not None]
+    return f"Its run{'s' if len(ids) > 1 else ''}, for `tunesweep predict` or `export`: {', '.join(ids)}."
 
 
 def _of_runs(found: Recommendation) -> Iterator[str]:
@@ -237,6 +236,7 @@ def facts(found: Recommendation) -> dict[str, Any]:
                 "row": found.names[place],
                 "runs": [run["run_id"] for run in (row.runs or (row,))],
                 "score": row["score"],
+                "learned": row["learned"],
                 "fits": place in found.fitting,
                 "probability": chances.get(place),
                 **{name: row[column] for name, (column, _) in MEASURES.items()},

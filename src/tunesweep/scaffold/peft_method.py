@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 RANKS = {"r": "${lora.r}", "alpha": "${lora.alpha}", "lora_alpha": "${lora.alpha}"}
 LAYERS = {"target_modules": "${lora.target_modules}"}
@@ -49,7 +50,16 @@ def _methods() -> dict[str, PeftMethod]:
     for kind, config in PEFT_TYPE_TO_CONFIG_MAPPING.items():
         known = {field.name for field in fields(config)}
         if {*LAYERS, HEAD} <= known:
-            arguments = {key: value for key, value in RANKS.items() if key in known} | LAYERS
-            method = PeftMethod(config.__name__, PEFT_TYPE_TO_PREFIX_MAPPING[kind], arguments)
+            method = PeftMethod(config.__name__, PEFT_TYPE_TO_PREFIX_MAPPING[kind], _arguments(config, known))
             found[kind.value.lower().replace("_", "")] = method
     return found
+
+
+def _arguments(config: Any, known: set[str]) -> dict[str, str]:
+    """Return what follows `lora`: not the rank where another default excludes it, as in OFT."""
+    ranks = {key: value for key, value in RANKS.items() if key in known}
+    try:
+        config(target_modules=["query"], **dict.fromkeys(ranks, 8))
+    except ValueError:
+        ranks = {}
+    return ranks | LAYERS

@@ -13,6 +13,8 @@ from tunesweep.models import sources
 from tunesweep.record import RunRecord
 from tunesweep.report.fields import flatten
 
+PATH = re.compile(r"(\w+://\S+)|(?<![\w.~/<])~?/[^\s,;:()'\"]+")  # an address, which stays, or a path
+
 
 def card(
     record: RunRecord,
@@ -152,7 +154,7 @@ def _data(record: RunRecord, config: RunConfig) -> str:
 
 def _placeless(sentence: str) -> str:
     """Return a sentence in which files are named without their folders."""
-    return re.sub(r"(?<![\w.~])~?/[^\s,;:()'\"]+", lambda path: PurePath(path[0]).name, sentence)
+    return PATH.sub(lambda found: found[1] or PurePath(found[0]).name, sentence)
 
 
 def _training(record: RunRecord, config: RunConfig) -> str:

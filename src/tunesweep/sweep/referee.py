@@ -67,7 +67,7 @@ class SweepReferee(Referee):
 
     def kept(self, job: Job) -> bool:
         """See `Referee.kept`."""
-        return self.store.mark(self._id(job)) != self._before[job.number]
+        return self._decided(job, self.store.get(self._id(job)))
 
     def lost(self, job: Job, loss: Loss) -> bool:
         """Try a point again as often as its class allows; then its record says what became of it."""
