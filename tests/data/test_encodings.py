@@ -177,6 +177,11 @@ def test_a_lost_pixel_does_not_shift_the_next_row(mark: str) -> None:
     assert kept_pixels(rows, TINY, f"0{mark}4 8") == 0.5
 
 
+def test_nor_does_it_where_the_mark_is_a_line_break() -> None:
+    found = image_encoding("pixels_rows", row_separator="\n").decode("0\n4 8", (2, 2))
+    np.testing.assert_array_equal(found, [[np.nan, np.nan], [4, 8]])
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
