@@ -7,7 +7,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
 
@@ -17,9 +17,12 @@ import torch
 INTERVAL_S = 0.02
 SAMPLED = f"resident set, sampled every {INTERVAL_S} s"
 # oneDNN and torch keep what they compile for every shape of a batch: half a gigabyte after texts of many
-# lengths, which the first point would pay for all. A few serve one layer after the other just as fast.
+# lengths, which the first point would pay for all. A few serve one layer after the other nearly as fast.
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "16"
+# Parameters of mallopt(3) and their values: freed memory stays with the process until a point ends (`trim`),
+# so that the next step does not have the system clear new pages for every activation.
+ALLOCATOR = {-1: 2**31 - 1, -3: 2**25}  # M_TRIM_THRESHOLD; M_MMAP_THRESHOLD, 32 MiB being the most there is
 
 
 @cache
@@ -102,6 +105,15 @@ def bound_kernel_caches() -> None:
     """Let compiled kernels of one point not fill memory until the next; read at a process's first product."""
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let the C library hold on to memory between steps, where it is the GNU one."""
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        for parameter, value in ALLOCATOR.items():
+            mallopt(parameter, value)
 
 
 def resident() -> int:

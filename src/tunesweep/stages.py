@@ -24,7 +24,7 @@ from tunesweep.data.quality import warnings
 from tunesweep.device import choose_device
 from tunesweep.estimate.point import prediction
 from tunesweep.hardware import warning as hardware_warning
-from tunesweep.memory import bound_kernel_caches, set_aside_imports
+from tunesweep.memory import bound_kernel_caches, keep_freed_memory, set_aside_imports
 from tunesweep.methods import artefact, hooks
 from tunesweep.methods.attach import attach, parameter_counts
 from tunesweep.models.backbone import build_network
@@ -130,6 +130,7 @@ class Workplace:
 def prepare(work: Workplace) -> None:
     """Choose the device, and say where the numbers come from."""
     bound_kernel_caches()
+    keep_freed_memory()
     point = work.config.runtime.point
     if point.executor == WORKER:
         set_aside_imports()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from tunesweep.fused.layout import Layout
+from tunesweep.fused.low_rank import Updates
 
 ACTIVE = "default"  # PEFT's name for the one adapter there is
 
@@ -53,11 +54,42 @@ class LinearSlices(Slices):
 
     def forward(self, *tensors: Tensor, **named: Any) -> Tensor:
         """Return [rows, ..., out] of inputs [rows, ..., in]."""
-        parts = self.layout.split(tensors[0])
-        runs = [run for run, part in enumerate(parts) if len(part)]
+        runs = [run for run, size in enumerate(self.layout.sizes) if size]
+        return self._together(tensors[0], runs) if self._alike(runs) else self._apart(tensors[0], runs)
+
+    def _alike(self, runs: Sequence[int]) -> bool:
+        """Whether these runs have low-rank updates, and as many rows each."""
+        sizes = {self.layout.sizes[run] for run in runs}
+        plain = all(hasattr(self.versions[run], "lora_A") for run in runs)
+        return plain and len(sizes) == 1 and not self._own_bias
+
+    def _together(self, inputs: Tensor, runs: Sequence[int]) -> Tensor:
+        """Compute all updates at once; dropout is drawn for each run's own tokens."""
+        versions: list[Any] = [self.versions[run] for run in runs]
+        inputs = inputs.to(_compute_dtype(inputs, inputs.dtype))
+        product: Tensor = self.base(inputs)
+        factors = [version.lora_A[ACTIVE].weight for version in versions]
+        factors += [version.lora_B[ACTIVE].weight for version in versions]
+        dropped = self._dropped(inputs, runs).to(_compute_dtype(inputs, factors[0].dtype))
+        updates: Tensor = Updates.apply(dropped, [version.scaling[ACTIVE] for version in versions], *factors)
+        return (product + updates).to(product.dtype)
+
+    def _dropped(self, inputs: Tensor, runs: Sequence[int]) -> Tensor:
+        if not (self.training and any(self._random[run] for run in runs)):
+            return inputs
+        parts = self.layout.split(inputs)
+        return torch.cat([self._drawn(run, self._dropout(run), parts[run]) for run in runs])
+
+    def _dropout(self, run: int) -> Callable[[Tensor], Tensor]:
+        version: Any = self.versions[run]
+        layer: Callable[[Tensor], Tensor] = version.lora_dropout[ACTIVE]
+        return layer
+
+    def _apart(self, inputs: Tensor, runs: Sequence[int]) -> Tensor:
+        parts = self.layout.split(inputs)
         scaled = [scale_in(self.versions[run], parts[run]) for run in runs]
         plain = all(new is parts[run] for run, new in zip(runs, scaled, strict=True))
-        whole = tensors[0] if plain else torch.cat(scaled)
+        whole = inputs if plain else torch.cat(scaled)
         product = linear(whole, self.base.weight) if self._own_bias else self.base(whole)
         results = self.layout.split(product)
         return torch.cat([self._finished(run, parts[run], results[run]) for run in runs])
@@ -74,11 +106,13 @@ class LinearSlices(Slices):
 
     def _update(self, run: int, before: Tensor) -> Tensor:
         """Return a low-rank update; dropout is drawn for the run's own tokens."""
-        update = partial(low_rank, self.versions[run])
+        return self._drawn(run, partial(low_rank, self.versions[run]), before)
+
+    def _drawn(self, run: int, layer: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         if not (self.training and self._random[run]):
-            return update(before)
+            return layer(inputs)
         with self.layout.drawing(run):
-            return self.layout.on_own_tokens(run, update, before)
+            return self.layout.on_own_tokens(run, layer, inputs)
 
 
 def draws(module: nn.Module) -> bool:
@@ -89,6 +123,12 @@ def draws(module: nn.Module) -> bool:
 def base_of(version: nn.Module) -> Any:
     """Return the layer that PEFT has wrapped, or the layer itself."""
     return version.base_layer if hasattr(version, "base_layer") else version
+
+
+def _compute_dtype(inputs: Tensor, otherwise: torch.dtype) -> torch.dtype:
+    """Return what products with these inputs are computed in: what autocast says, if it is on."""
+    kind = inputs.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else otherwise
 
 
 def low_rank(version: Any, inputs: Tensor) -> Tensor:
