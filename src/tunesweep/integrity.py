@@ -16,7 +16,7 @@ from tunesweep.methods.attach import is_head
 from tunesweep.methods.names import bare
 from tunesweep.models.backbone import base_dtype, four_bit_layers
 from tunesweep.models.readouts import Readout
-from tunesweep.scoring import score
+from tunesweep.scoring import Ask, score
 from tunesweep.tasks.task import Scored, Task
 
 SAMPLE = 32  # examples scored at batch 1 and at batch B
@@ -84,7 +84,9 @@ def check_four_bit(network: nn.Module, config: RunConfig) -> int:
     return len(layers)
 
 
-def check_batch_size(network: Readout, data: DataModule, config: RunConfig, task: Task) -> dict[str, float]:
+def check_batch_size(
+    network: Readout, data: DataModule, config: RunConfig, task: Task, ask: Ask = score
+) -> dict[str, float]:
     """Fail when probabilities depend on batch size or padding (R11); return the largest change.
 
     Where the base is held in 32 bits it is also asked there, because in bf16 a forgotten mask can hide
@@ -92,16 +94,18 @@ def check_batch_size(network: Readout, data: DataModule, config: RunConfig, task
     """
     exact = base_dtype(config) == torch.float32 and not config.method.quantisation
     own = config.train.precision
-    found = _compare_batch_sizes(network, data, task, own)
+    found = _compare_batch_sizes(network, data, task, own, ask)
     if exact and own != "fp32":
-        found["batch_size_change_fp32"] = _compare_batch_sizes(network, data, task, "fp32")[CHANGE]
+        found["batch_size_change_fp32"] = _compare_batch_sizes(network, data, task, "fp32", ask)[CHANGE]
     return found
 
 
-def _compare_batch_sizes(network: Readout, data: DataModule, task: Task, precision: str) -> dict[str, float]:
+def _compare_batch_sizes(
+    network: Readout, data: DataModule, task: Task, precision: str, ask: Ask
+) -> dict[str, float]:
     sizes = (1, max(task.config.runtime.eval_batch_size, SAMPLE))
     alone, together = (
-        task.probabilities(score(network, data.sample_dataloader(SAMPLE, size), precision, task.look))
+        task.probabilities(ask(network, data.sample_dataloader(SAMPLE, size), precision, task.look))
         for size in sizes
     )
     change = float(np.abs(alone - together).max())

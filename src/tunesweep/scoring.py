@@ -15,6 +15,7 @@ from tunesweep.models.readouts import Readout
 
 Seen = dict[str, np.ndarray]  # what was seen of each example, in their order
 Look = Callable[[Readout, Batch], dict[str, Tensor]]
+Ask = Callable[[Readout, Iterable[Batch], str, Look], Seen]  # `score`, or what has its answers
 
 
 def score(network: Readout, batches: Iterable[Batch], precision: str, look: Look) -> Seen:

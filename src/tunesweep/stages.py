@@ -34,7 +34,7 @@ from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from tunesweep.parallel import group
 from tunesweep.provenance import provenance
 from tunesweep.record import RunRecord
-from tunesweep.scoring import score
+from tunesweep.scoring import Ask, score
 from tunesweep.store import Store
 from tunesweep.tasks import build_task
 from tunesweep.tasks.task import Scored, Task
@@ -71,6 +71,7 @@ class Workplace:
         self.clock = Clock()
         self.began = time.perf_counter()
         self.group = ""  # of the runs that are trained together with this one, if any
+        self.ask: Ask = score
 
     def __enter__(self) -> Workplace:
         self.take_up()
@@ -109,7 +110,7 @@ class Workplace:
     def score(self, network: Readout) -> Scored:
         """Score the test split, fewer examples at a time where memory runs out."""
         return headroom.within_memory(
-            partial(self.task.evaluate, network), partial(headroom.halve_eval_batch, self)
+            partial(self.task.evaluate, network, self.ask), partial(headroom.halve_eval_batch, self)
         )
 
     def first_network(self) -> Readout:
@@ -216,7 +217,7 @@ def check_network(work: Workplace) -> None:
         "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
         **integrity.check_trained(work.untrained, state, work.config),
         "four_bit_layers": integrity.check_four_bit(work.network, work.config),
-        **integrity.check_batch_size(work.network, work.data, work.config, work.task),
+        **integrity.check_batch_size(work.network, work.data, work.config, work.task, work.ask),
     }
     integrity.check_labels(work.scored.metrics.get("confusion"), work.data.names)
     hooks.settle(work.network, work.config)

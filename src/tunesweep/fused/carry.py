@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from tunesweep import brake, features, stages
-from tunesweep.attempt import attempt, failure_of
+from tunesweep.attempt import attempt, failure_class, failure_of
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import WORKER, RunConfig
 from tunesweep.errors import EarlyExit
+from tunesweep.fused.asking import OnePass
 from tunesweep.fused.member import Member
 from tunesweep.fused.probe import probe
 from tunesweep.fused.training import learn
@@ -20,9 +21,11 @@ from tunesweep.headroom import release
 from tunesweep.identity import digest
 from tunesweep.models.readouts import Readout
 from tunesweep.record import RunRecord, draft, settled
+from tunesweep.scoring import score
 from tunesweep.silence import quiet_libraries
 from tunesweep.stages import Workplace
 from tunesweep.store import Busy, Store
+from tunesweep.tasks.task import Scored
 
 handed_over: dict[str, RunRecord] = {}  # by run id: what `run` takes instead of carrying the point out
 dissolved: dict[str, str] = {}  # by run id: why its group came to nothing, for the record of the run alone
@@ -41,6 +44,16 @@ class GroupPlace(Workplace):
     def first_network(self) -> Readout:
         """Return a network around the tensors that the group shares."""
         return self.shelf.network(self.config, self.new_network)
+
+    def score(self, network: Readout) -> Scored:
+        """Score the test split together with the others; alone where memory does not suffice for that."""
+        try:
+            return self.task.evaluate(network, self.ask)
+        except Exception as error:
+            if failure_class(error) != "out_of_memory":
+                raise
+        self.ask = score
+        return super().score(network)
 
     def note_cost(self) -> None:
         """Say what the group took, under a name that no table takes for the run's own."""
@@ -114,6 +127,7 @@ def _records(configs: Sequence[RunConfig], store: Store) -> dict[str, RunRecord]
         members = _trained(works, shelf)
         for member in members:
             _score(member)
+            member.work.ask = score  # the others' networks are not held any longer than needed
     except BaseException as error:
         if failure_of(error)[0] == "interrupted":
             _stop(works, error)
@@ -140,9 +154,11 @@ def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
     if all(learns_from_features(work.config) for work in works):
         _learn_from_features(works)
     began = time.perf_counter()
-    learn(members, shelf.frame)
+    one_pass = OnePass(learn(members, shelf.frame))
     for work in works:
         work.training_minutes = _minutes(began)
+    for run, work in enumerate(works):
+        work.ask = one_pass.of_run(run)
     return members
 
 

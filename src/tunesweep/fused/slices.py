@@ -71,7 +71,8 @@ class LinearSlices(Slices):
         factors = [version.lora_A[ACTIVE].weight for version in versions]
         factors += [version.lora_B[ACTIVE].weight for version in versions]
         dropped = self._dropped(inputs, runs).to(_compute_dtype(inputs, factors[0].dtype))
-        updates: Tensor = Updates.apply(dropped, [version.scaling[ACTIVE] for version in versions], *factors)
+        scales = [version.scaling[ACTIVE] for version in versions]
+        updates: Tensor = Updates.apply(dropped, scales, *factors)  # type: ignore[no-untyped-call]
         return (product + updates).to(product.dtype)
 
     def _dropped(self, inputs: Tensor, runs: Sequence[int]) -> Tensor:

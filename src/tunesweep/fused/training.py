@@ -31,7 +31,7 @@ class Lines(Callback):
                 say_epoch(title(runtime.point), member.course, trainer.max_epochs)
 
 
-def learn(members: Sequence[Member], frame: Readout) -> None:
+def learn(members: Sequence[Member], frame: Readout) -> GroupLearner:
     """Train; afterwards every run has the weights of its best epoch, or an error."""
     work = members[0].work
     learner = GroupLearner(members, frame)
@@ -48,6 +48,7 @@ def learn(members: Sequence[Member], frame: Readout) -> None:
         member.work.network.to(work.device)
         if member.error is None:
             member.best.bring_back(member.work.network)
+    return learner
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tunesweep.config import RunConfig, TrainConfig
 from tunesweep.data.batches import Batch
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.models.readouts import Readout
-from tunesweep.scoring import Seen, score
+from tunesweep.scoring import Ask, Seen, score
 from tunesweep.stats.proportion import wilson
 from tunesweep.tasks.task import Scored, Task
 
@@ -51,12 +51,12 @@ class Classification(Task):
         assert labels is not None
         return metrics.quick(seen["logits"], labels)
 
-    def evaluate(self, network: Readout) -> Scored:
+    def evaluate(self, network: Readout, ask: Ask = score) -> Scored:
         """Return logits of the test split; of pairs of responses in either order."""
         precision = self.config.train.precision
-        seen = score(network, self.data.test_dataloader(), precision, self.look)
+        seen = ask(network, self.data.test_dataloader(), precision, self.look)
         if self.config.dataset.swap:
-            other = score(network, self.data.swapped_test_dataloader(), precision, self.look)
+            other = ask(network, self.data.swapped_test_dataloader(), precision, self.look)
             seen["swapped"] = other["logits"]
         return Scored({}, seen=seen)
 

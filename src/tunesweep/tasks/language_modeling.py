@@ -10,7 +10,7 @@ from tunesweep import perplexity
 from tunesweep.data.batches import Batch
 from tunesweep.data.module import Answers
 from tunesweep.models.readouts import Readout
-from tunesweep.scoring import score
+from tunesweep.scoring import Ask, score
 from tunesweep.tasks.task import Scored
 from tunesweep.tasks.written import Written
 
@@ -24,10 +24,10 @@ class LanguageModeling(Written):
         """Return the number of scored tokens of each window [batch]."""
         return batch["scored"]
 
-    def evaluate(self, network: Readout) -> Scored:
+    def evaluate(self, network: Readout, ask: Ask = score) -> Scored:
         """Return the likelihood of every window of the test split."""
         return Scored(
-            {}, seen=score(network, self.data.test_dataloader(), self.config.train.precision, self.look)
+            {}, seen=ask(network, self.data.test_dataloader(), self.config.train.precision, self.look)
         )
 
     def judge(self, scored: Scored, answers: Answers) -> Scored:

@@ -14,7 +14,7 @@ from tunesweep.data.batches import Batch
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.errors import require
 from tunesweep.models.readouts import Readout
-from tunesweep.scoring import Seen
+from tunesweep.scoring import Ask, Seen, score
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Task(ABC):
         """Return what is watched on the select split, `loss` among it."""
 
     @abstractmethod
-    def evaluate(self, network: Readout) -> Scored:
-        """Score the test split as far as that needs no labels."""
+    def evaluate(self, network: Readout, ask: Ask = score) -> Scored:
+        """Score the test split as far as that needs no labels; `ask` sees what forward passes say."""
 
     @abstractmethod
     def judge(self, scored: Scored, answers: Answers) -> Scored:

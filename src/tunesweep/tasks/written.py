@@ -14,7 +14,7 @@ from tunesweep.data.batches import Batch
 from tunesweep.data.module import Answers, DataModule
 from tunesweep.errors import BadConfig
 from tunesweep.models.readouts import Readout
-from tunesweep.scoring import Seen, score, write
+from tunesweep.scoring import Ask, Seen, score, write
 from tunesweep.stats.proportion import wilson
 from tunesweep.tasks.task import Scored, Task
 
@@ -74,7 +74,7 @@ class WrittenClasses(Written):
         super().__init__(config, data)
         self.words = class_words(config, data.names)
 
-    def evaluate(self, network: Readout) -> Scored:
+    def evaluate(self, network: Readout, ask: Ask = score) -> Scored:
         """Write an answer for every example of the test split."""
         return Scored({}, {"text": self.texts(network)})
 
@@ -101,9 +101,9 @@ class Instruction(Written):
 
     metric, higher = "perplexity", False
 
-    def evaluate(self, network: Readout) -> Scored:
+    def evaluate(self, network: Readout, ask: Ask = score) -> Scored:
         """Return likelihoods of the reference answers, and texts written without them."""
-        seen = score(network, self.data.test_dataloader(), self.config.train.precision, self.look)
+        seen = ask(network, self.data.test_dataloader(), self.config.train.precision, self.look)
         return Scored({}, {"text": self.texts(network)}, seen)
 
     def judge(self, scored: Scored, answers: Answers) -> Scored:
