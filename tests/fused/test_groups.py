@@ -74,6 +74,11 @@ def test_groups_are_cut_for_workers_and_by_what_is_asked(plan: Callable[..., lis
     assert divide(plan(*runs)).groups == [[0, 1, 2, 3, 4, 5]]
     # Those of one seed see the same batches, and stand together.
     assert divide(plan(*runs), workers=2).groups == [[0, 2, 4], [1, 3, 5]]
+    # Where every worker has something to do as it is, nothing is cut.
+    kinds = [f"lora.r={r} train.batch_size={size}" for size in (4, 8) for r in (1, 2, 3, 4)]
+    assert divide(plan(*kinds), workers=2).groups == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert divide(plan(*kinds), workers=3).groups == [[0, 1], [2, 3], [4, 5, 6, 7]]
+    assert divide(plan(*kinds[:4], "method=full"), workers=2).groups == [[0, 1, 2, 3]]
     three = divide(plan(*runs[:3], shared=("runtime.fuse=2",)))
     assert len(three.groups) == 1
     assert list(three.alone.values()) == [REST]

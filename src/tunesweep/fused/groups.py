@@ -73,9 +73,11 @@ def divide(configs: Sequence[RunConfig], workers: int = 1) -> Division:
             found.alone[place] = reason
         else:
             alike.setdefault(common(config), []).append(place)
-    for places in alike.values():
-        for part in _apart(places, configs):
-            _cut(found, part, configs, workers)
+    parts = [part for places in alike.values() for part in _apart(places, configs)]
+    limits = [_limit(configs[part[0]], [configs[place] for place in part]) for part in parts]
+    counts = _counts([len(part) for part in parts], limits, workers - len(found.alone))
+    for part, limit, count in zip(parts, limits, counts, strict=True):
+        _cut(found, part, configs, limit, count)
     return found
 
 
@@ -86,21 +88,29 @@ def _apart(places: list[int], configs: Sequence[RunConfig]) -> list[list[int]]:
     return [heads, others] if len(heads) > 1 and len(others) > 1 else [places]
 
 
-def _cut(found: Division, places: list[int], configs: Sequence[RunConfig], workers: int) -> None:
+def _counts(sizes: Sequence[int], limits: Sequence[int], workers: int) -> list[int]:
+    """Return into how many groups each part is cut: no more than memory asks for and workers take."""
+    counts = [-(-size // limit) for size, limit in zip(sizes, limits, strict=True)]
+    while sum(counts) < workers:
+        largest = max(range(len(sizes)), key=lambda part: sizes[part] / counts[part], default=None)
+        if largest is None or sizes[largest] < 2 * (counts[largest] + 1):
+            break  # a group has two runs or more
+        counts[largest] += 1
+    return counts
+
+
+def _cut(found: Division, places: list[int], configs: Sequence[RunConfig], limit: int, count: int) -> None:
     """Cut what could all go together; those that see the same data in the same order stand together."""
-    limit = _limit(configs[places[0]], [configs[place] for place in places])
-    size = max(2, min(limit, -(-len(places) // workers)))
     order = sorted(places, key=lambda place: (configs[place].seeds.data, place))
-    for group in _even(order, size) if limit > 1 else [[place] for place in order]:
+    for group in _even(order, count):
         if len(group) > 1:
             found.groups.append(sorted(group))
         else:
             found.alone[group[0]] = TOO_LARGE if limit == 1 else REST if len(places) > 1 else NOBODY
 
 
-def _even(places: list[int], size: int) -> list[list[int]]:
-    """Return parts of nearly equal length, `size` at most."""
-    count = -(-len(places) // size)
+def _even(places: list[int], count: int) -> list[list[int]]:
+    """Return so many parts of nearly equal length."""
     edges = [round(number * len(places) / count) for number in range(count + 1)]
     return [places[start:end] for start, end in pairwise(edges)]
 
