@@ -3,11 +3,12 @@
 Six points (LoRA and QLoRA at three ranks, MiniLM, film reviews, two epochs, batches of 32), each from an
 empty store, in turn, so that a machine that grows slower slows all:
 
-- ours: one command, checks of each row included, runs trained in one pass where they can be (`--fuse`);
+- ours: one command, checks of each row included, runs trained in one pass where they can be (`--fuse`), by
+  a worker a core (`--workers`);
 - padded: peers/padded.py, a process a point, every text padded to the maximum;
 - dynamic: peers/dynamic.py, the same Trainer at its best in one process.
 
-    python benchmarks/versus.py [--pairs 5] [--train 2000] [--test 1000] [--fuse auto]
+    python benchmarks/versus.py [--pairs 5] [--train 2000] [--test 1000] [--fuse auto] [--workers 2]
 
 The data are the sweep's own splits. What was found is kept by results.py.
 """
@@ -31,10 +32,12 @@ from tunesweep.config import RunConfig
 from tunesweep.data.readers import load
 from tunesweep.models import sources
 from tunesweep.store import Store
+from tunesweep.sweep.allotment import cores
 
 POINTS = [f"{method}:{r}" for method in ("lora", "qlora") for r in (4, 8, 16)]
 SWEEP = ("method=lora,qlora", "lora.r=4,8,16")
-Found = tuple[float, float, list[float]]  # wall seconds, those of training, accuracies of the six points
+# Wall seconds, those of training (of workers side by side: a worker's share), accuracies of the six points.
+Found = tuple[float, float, list[float]]
 
 
 def main() -> None:
@@ -47,7 +50,8 @@ def main() -> None:
             **{peer: PEERS[peer](folder, model) for peer in given.peers.split(",")},
         }
         rounds = [one_round(ways, number) for number in range(given.pairs)]
-    found: dict[str, Any] = {"points": POINTS, "train": given.train, "test": given.test, "fuse": given.fuse}
+    size = {"train": given.train, "test": given.test}
+    found: dict[str, Any] = {"points": POINTS, **size, "fuse": given.fuse, "workers": given.workers}
     keep("versus", found | {name: summary(name, rounds) for name in ways})
 
 
@@ -67,6 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=int, default=2000, help="training examples")
     parser.add_argument("--test", type=int, default=1000, help="scored examples")
     parser.add_argument("--fuse", default="auto", help="runtime.fuse of ours")
+    parser.add_argument("--workers", type=int, default=cores(), help="runtime.workers of ours")
     parser.add_argument("--peers", default="padded,dynamic")
     return parser.parse_args()
 
@@ -99,12 +104,13 @@ def limit(given: argparse.Namespace) -> str:
 
 def ours(folder: Path, given: argparse.Namespace) -> Found:
     with tempfile.TemporaryDirectory(dir=folder) as store:
-        place = [f"runtime.store={store}", "runtime.wandb.mode=disabled", f"runtime.fuse={given.fuse}"]
-        seconds, _ = timed(["train.py", "-m", *SWEEP, limit(given), *place])
+        place = [f"runtime.store={store}", "runtime.wandb.mode=disabled"]
+        how = [f"runtime.fuse={given.fuse}", f"runtime.workers={given.workers}"]
+        seconds, _ = timed(["train.py", "-m", *SWEEP, limit(given), *place, *how])
         records = sorted(Store(Path(store)).records(), key=lambda record: record.name)
     scores = {record.name: record.metrics["test"]["accuracy"] for record in records}
     names = [f"method={method} lora.r={r}" for method, r in (point.split(":") for point in POINTS)]
-    return seconds, training(records), [scores[name] for name in names]
+    return seconds, training(records) / given.workers, [scores[name] for name in names]
 
 
 def padded(folder: Path, model: Path) -> Callable[[], Found]:

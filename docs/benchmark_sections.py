@@ -30,7 +30,8 @@ def times(found: Found) -> str:
 def versus(found: Found) -> list[tuple[str, str]]:
     """Return the main sweep and its peers."""
     size = f"{len(found['points'])} points, {found['train']} training and {found['test']} scored examples"
-    rows = [("size", size), ("ours, from the command line to the table", seconds(found["ours"]["seconds"]))]
+    how = f"ours (runtime.fuse={found['fuse']}, runtime.workers={found['workers']})"
+    rows = [("size", size), (f"{how}, from the command line to the table", seconds(found["ours"]["seconds"]))]
     for name, peer in PEERS.items():
         if name in found:
             rows.append((peer, seconds(found[name]["seconds"])))
