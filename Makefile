@@ -84,11 +84,12 @@ format: setup ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## measure starts, time per step, label words and a whole sweep (medians)
+bench: setup ## measure starts, time per step, label words, a whole sweep and how its time grows (medians)
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/step.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/label_words.py
 	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-peers: setup ## measure the main sweep against transformers' Trainer with PEFT, groups, packing and compiling against none

@@ -22,6 +22,11 @@ def seconds(value: float) -> str:
     return f"{value:.3f} s" if value < 1 else f"{value:.1f} s"
 
 
+def milliseconds(value: float) -> str:
+    """Return seconds as milliseconds, three digits at least."""
+    return f"{value * 1000:,.0f} ms" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
 def times(found: Found) -> str:
     """Return a ratio with the lowest and the highest of its pairs."""
     return f"{found['ratio']:.2f} ({min(found['pairs']):.2f} to {max(found['pairs']):.2f})"
@@ -165,6 +170,20 @@ def sweep(found: Found) -> list[tuple[str, str]]:
     ]
 
 
+def growth(found: Found) -> list[tuple[str, str]]:
+    """Return how time grows with what there is more of."""
+    rows = [
+        (
+            f"{sizes[0]} to {sizes[-1]} {name}",
+            f"{milliseconds(each[0])} to {milliseconds(each[-1])} each: {found[name]['growth']:.2f}",
+        )
+        for name in ("examples", "tokens", "points")
+        for sizes, each in [(found[name]["sizes"], found[name]["seconds_each"])]
+    ]
+    held = f"{found['points']['growth_bytes'] / 1e6:.0f} MB"
+    return [*rows, ("held by the process, from the second to the last point", held)]
+
+
 def tables(found: Found) -> list[tuple[str, str]]:
     """Return what a large table takes."""
     return [
@@ -238,6 +257,15 @@ SECTIONS = {
         "The main sweep by one worker with two threads.",
         sweep,
         lambda found: f"{found['ratio']}",
+    ),
+    "growth": Section(
+        "How time grows",
+        "MiniLM, LoRA r 8, one worker, sixteen times as many examples, tokens (of the longest text) and "
+        "points; 1 is linear. Examples and tokens: training alone. Points: all that a point takes.",
+        growth,
+        lambda found: ", ".join(
+            f"{name} {found[name]['growth']}" for name in ("examples", "tokens", "points")
+        ),
     ),
     "tables": Section(
         "Large tables",

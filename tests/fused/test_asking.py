@@ -44,9 +44,8 @@ def test_each_split_is_read_once_for_all_runs(
     monkeypatch.setattr(OnePass, "_look", watched)
     pairs.together(pairs.points(make_config, tmp_path, shared(tmp_path), RUNS))
     assert not carry.dissolved
-    # Seven scored examples, one of each run at a time, as four rows are less than two of each; the same
-    # alone; the same in a batch of seven, cut so that all runs together are no larger.
-    assert seen == [*[3] * 7, *[3] * 7, *(6, 6, 6, 3)]
+    # Seven scored examples in batches of four, cut by three runs; the same one by one; the same at once.
+    assert seen == [*(6, 6, 3, 3, 3), *[3] * 7, *(9, 9, 3)]
 
 
 def test_a_run_that_diverged_is_not_asked(make_config: Make, tmp_path: Path) -> None:

@@ -92,5 +92,8 @@ def test_a_group_is_no_larger_than_memory_allows(
         config.runtime.point.memory_bytes = 10
     monkeypatch.setattr(groups, "free_memory", lambda _: 40)  # of which half: two runs
     assert [len(group) for group in divide(configs).groups] == [2, 2]
+    monkeypatch.setattr(groups, "free_memory", lambda _: 80)  # which two workers share
+    assert [len(group) for group in divide(configs, workers=2).groups] == [2, 2]
+    assert [len(group) for group in divide(configs).groups] == [4]
     monkeypatch.setattr(groups, "free_memory", lambda _: 20)
     assert set(divide(configs).alone.values()) == {TOO_LARGE}

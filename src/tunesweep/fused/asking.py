@@ -55,9 +55,9 @@ class OnePass:
         return {key: layout.split(value) for key, value in look(self.learner.network, whole).items()}
 
     def _pieces(self, batches: Iterable[Batch]) -> Iterator[dict[str, Any]]:
-        """Cut batches so that those of all runs together are as large as one was; none changes its width."""
+        """Cut batches so that those of all runs together are about as large as one, and of its width."""
         for batch in batches:
             moved = to_device(batch, self.learner.network)
-            size = max(1, len(moved["index"]) // sum(self.there))
+            size = -(-len(moved["index"]) // sum(self.there))
             cut = {key: torch.split(value, size) for key, value in moved.items()}
             yield from (dict(zip(cut, values, strict=True)) for values in zip(*cut.values(), strict=True))

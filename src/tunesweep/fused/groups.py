@@ -11,10 +11,10 @@ from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
 from tunesweep.fused import exits
 from tunesweep.fused.rules import NEVER, common, why_alone
-from tunesweep.hardware import free_memory
+from tunesweep.hardware import free_memory, on_gpu
 
 AUTO = 8  # runs in a group where nothing else is asked for
-SHARE = 0.5  # of the free memory that a group may take above what is loaded
+SHARE = 0.5  # of the free memory that the groups of all workers there may take above what is loaded
 NOBODY = "no other point that is to do has its model, data, readout and budget"
 REST = "the groups of its kind are as large as runtime.fuse allows"
 TOO_LARGE = "two of its size need more memory than is free"
@@ -74,7 +74,7 @@ def divide(configs: Sequence[RunConfig], workers: int = 1) -> Division:
         else:
             alike.setdefault(common(config), []).append(place)
     parts = [part for places in alike.values() for part in _apart(places, configs)]
-    limits = [_limit(configs[part[0]], [configs[place] for place in part]) for part in parts]
+    limits = [_limit([configs[place] for place in part], workers) for part in parts]
     counts = _counts([len(part) for part in parts], limits, workers - len(found.alone))
     for part, limit, count in zip(parts, limits, counts, strict=True):
         _cut(found, part, configs, limit, count)
@@ -115,9 +115,10 @@ def _even(places: list[int], count: int) -> list[list[int]]:
     return [places[start:end] for start, end in pairwise(edges)]
 
 
-def _limit(first: RunConfig, configs: Sequence[RunConfig]) -> int:
+def _limit(configs: Sequence[RunConfig], workers: int) -> int:
     """Return how many runs may go together: what was asked for, and as memory allows."""
-    asked = AUTO if first.runtime.fuse == "auto" else int(first.runtime.fuse)
-    free = free_memory(first.runtime.device)
+    runtime = configs[0].runtime
+    asked = AUTO if runtime.fuse == "auto" else int(runtime.fuse)
+    free, share = free_memory(runtime.device), SHARE if on_gpu(runtime.device) else SHARE / workers
     needed = max((config.runtime.point.memory_bytes or 0 for config in configs), default=0)
-    return asked if not (free and needed) else max(1, min(asked, int(SHARE * free // needed)))
+    return asked if not (free and needed) else max(1, min(asked, int(share * free // needed)))
