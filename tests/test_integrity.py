@@ -154,17 +154,16 @@ def test_a_written_answer_given_padding_too_is_noticed(make_config, monkeypatch,
         ("fp32", 5e-5, 0, None),
     ],
 )
-def test_the_limits_of_the_batch_size(make_config, monkeypatch, precision, change, flips, said):  # noqa: PLR0917
+def test_the_limits_of_the_batch_size(make_config, precision, change, flips, said):
     chance = np.full(32, 0.7)
     chance[:flips] = 0.5 - change / 2
     told = [np.stack([p, 1 - p], 1) for p in (chance, chance + change)]
-    monkeypatch.setattr(integrity, "score", lambda *_: told.pop(0))
     data: Any = SimpleNamespace(sample_dataloader=lambda *_: None)
     network: Any = None
     config = make_config(f"train.precision={precision}", "model.dtype=bfloat16")
     task: Any = SimpleNamespace(config=config, probabilities=lambda seen: seen, look=None)
     with pytest.raises(IntegrityError, match=said) if said else nullcontext():
-        found = integrity.check_batch_size(network, data, config, task)
+        found = integrity.check_batch_size(network, data, config, task, lambda *_: told.pop(0))
         assert found["batch_size_flipped"] == flips
 
 

@@ -19,7 +19,6 @@ from tunesweep.errors import BadConfig
 from tunesweep.point import run
 from tunesweep.record import RunRecord
 from tunesweep.store import Store
-from tunesweep.tasks import classification
 from workplace import DIGITS, FEW
 
 LOGISTIC = ("model=logistic", *DIGITS, "dataset.limit.train=200", "dataset.limit.test=60", "train.epochs=1")
@@ -42,7 +41,7 @@ def test_labels_of_the_test_split_are_read_once_and_after_all_training_and_scori
 
     for name in ORDER:
         monkeypatch.setattr(stages, name, noted(name, getattr(stages, name)))
-    monkeypatch.setattr(classification, "score", noted("score", classification.score))
+    monkeypatch.setattr(stages, "score", noted("score", stages.score))  # a stage hands it to the task
     monkeypatch.setattr(SealedAnswers, "open", noted("labels", SealedAnswers.open))
     assert run(make_config(*LOGISTIC)).status == "succeeded"
     assert events.count("labels") == 1
