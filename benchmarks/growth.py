@@ -46,7 +46,7 @@ def listed(numbers: Iterable[int]) -> str:
 
 
 def swept(*words: str) -> list[RunRecord]:
-    """Return the records of a sweep from an empty store, in the order in which its points began."""
+    """Return the records of a sweep from an empty store, in the order in which its points ended."""
     with tempfile.TemporaryDirectory() as store:
         place = (f"runtime.store={store}", "runtime.wandb.mode=disabled", "runtime.workers=1")
         timed(["train.py", "-m", *ALIKE, *words, *place])
