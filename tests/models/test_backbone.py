@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tunesweep.errors import BadConfig
 from tunesweep.models import backbone, sources
-from tunesweep.scoring import score
+from tunesweep.scoring import autocast, score
 from workplace import FEW, at_work, attached, learn, load
 
 CPU = torch.device("cpu")
@@ -109,6 +110,40 @@ def test_without_the_cure_the_biases_of_the_base_change(make_config, monkeypatch
         before = everything(work.network)
         learn(work, steps=1)
         assert everything(work.network) != before
+
+
+def test_four_bit_layers_are_given_what_autocast_gives_to_others(make_config):
+    with attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
+        layer = backbone.four_bit_layers(work.network)[0]
+        inputs = torch.randn(3, 5, layer.in_features)
+        assert layer(inputs).dtype == torch.float32
+        with autocast(CPU, "bf16"):
+            found = layer(inputs)
+            assert found.dtype == torch.nn.functional.linear(inputs, torch.ones(2, 384)).dtype
+    assert torch.equal(found.float(), layer(inputs))  # all that is gone is zeros
+
+
+class Products(TorchDispatchMode):
+    """Counts products of matrices that are carried out example by example."""
+
+    batched = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.batched += operation is torch.ops.aten.bmm.default
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("cure", "batched"), [(True, 0), (False, 1)])
+def test_a_gradient_that_is_not_contiguous_takes_one_product(make_config, monkeypatch, cure, batched):
+    if not cure:
+        monkeypatch.setattr(backbone, "_one_product_backwards", lambda layer, inputs, output: None)
+    with attached(make_config("method=qlora", "train.precision=bf16", *FEW)) as work:
+        layer = backbone.four_bit_layers(work.network)[0]
+        inputs = torch.randn(3, 5, layer.in_features, requires_grad=True)
+        output = layer(inputs)
+        with Products() as products:
+            output.backward(torch.randn(3, layer.out_features, 5).transpose(1, 2))
+    assert products.batched == batched
 
 
 @pytest.mark.parametrize(

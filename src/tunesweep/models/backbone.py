@@ -239,13 +239,30 @@ def tame_four_bit(body: nn.Module, compute: torch.dtype) -> None:
     On CPUs with AVX512-BF16 the first forward without gradients in eval mode would repack them, and
     from then on no gradient reaches the adapters: the loss stays flat and nothing is raised. Their
     first input would replace the compute dtype, and the first forward would cast their biases: both
-    are settled here, so that the base stays as it was loaded, to the bit.
+    are settled here, so that the base stays as it was loaded, to the bit. And they give back the dtype
+    that they are given, 32 bits after a norm, so that all between two products would be read and written
+    at twice the width: they are given autocast's, as it gives it to any other linear layer.
     """
     for layer in four_bit_layers(body):
+        layer.register_forward_pre_hook(_as_autocast_does)
+        layer.register_forward_hook(_one_product_backwards)
         layer.support_avx512bf16_for_cpu = False
         layer.compute_dtype, layer.compute_type_is_set = compute, True
         if layer.bias is not None:
             layer.bias.data = layer.bias.data.to(compute)
+
+
+def _as_autocast_does(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    kind = inputs[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return inputs
+    return tuple(tensor.to(torch.get_autocast_dtype(kind)) for tensor in inputs)
+
+
+def _one_product_backwards(_: nn.Module, __: Any, output: torch.Tensor) -> None:
+    """Let a gradient arrive contiguous: of one that is not, matmul makes a product for each example."""
+    if output.requires_grad:
+        output.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
 
 
 def four_bit_layers(body: nn.Module) -> list[Any]:
