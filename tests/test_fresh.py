@@ -212,6 +212,25 @@ def test_what_merges_says_what_it_costs_and_nothing_else_does(point, method):
     assert abs(record.integrity.get("merge", {}).get("score_change", 0)) <= 0.2
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (("readout=head",), [32, 32, 256]),  # trained, loaded, merged: unmerged, the test split has said it
+        (("readout=generate", "model=random_llama"), [32, 32, 256, 256]),  # the sample is of the select split
+    ],
+)
+def test_the_sample_is_read_again_only_for_what_is_not_known(point, monkeypatch, words, asked):
+    counts, look = [], fresh.look_again
+
+    def counted(network: Any, data: Any, config: RunConfig, task: Any, count: int = fresh.RELOADED) -> Any:
+        counts.append(count)
+        return look(network, data, config, task, count)
+
+    monkeypatch.setattr(fresh, "look_again", counted)
+    carried_out(point("method=lora", "dataset.limit.train=8", *words))
+    assert counts == asked
+
+
 def test_a_merge_of_written_answers_is_told_by_perplexity(make_config, tmp_path):
     words = (*tiny("random_llama"), *samples.answers(tmp_path), *QUICK, "method=lora")
     record = carried_out(make_config(*words))

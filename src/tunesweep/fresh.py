@@ -27,7 +27,8 @@ from tunesweep.tasks.task import Scored, Task
 if TYPE_CHECKING:
     from tunesweep.stages import Workplace
 
-SAMPLE = 256  # examples that are scored again after a reload and after a merge: a lost tensor shows in any
+RELOADED = 32  # examples that are seen again after a reload, to the bit: a lost tensor shows in any
+MERGED = 256  # examples that are scored again after a merge
 REMEMBERED = 4  # bare backbones whose score is kept for the next points of a process
 
 _BEFORE: dict[str, Scored] = {}
@@ -84,14 +85,12 @@ def _specialisation(
     return {"specialisation": figures, "learned": bool(1 - figures["errors_off"] / n < low)}
 
 
-def sample(data: DataModule, config: RunConfig) -> Any:
-    """Return the first examples as they are scored before and after a reload."""
-    return data.sample_dataloader(SAMPLE, config.runtime.eval_batch_size)
-
-
-def look_again(network: Readout, data: DataModule, config: RunConfig, task: Task) -> Seen:
-    """Return what a network says of these examples."""
-    return score(network, sample(data, config), config.train.precision, task.look)
+def look_again(
+    network: Readout, data: DataModule, config: RunConfig, task: Task, count: int = RELOADED
+) -> Seen:
+    """Return what a network says of the first examples."""
+    batches = data.sample_dataloader(count, config.runtime.eval_batch_size)
+    return score(network, batches, config.train.precision, task.look)
 
 
 def switched_off(
@@ -127,10 +126,11 @@ def forget_head(network: Readout, config: RunConfig) -> None:
                 parameter.normal_()
 
 
-def merge(work: Workplace, network: Readout, unmerged: Seen) -> dict[str, Any]:
+def merge(work: Workplace, network: Readout) -> dict[str, Any]:
     """Merge into bf16 weights, and return the score after it minus the score before, on the sample (R13)."""
     from tunesweep.methods.merging import merged
 
+    before = _unmerged(work, network)
     plain = replace(work.config, method=replace(work.config.method, quantisation=None))
     if work.config.method.quantisation:
         network = work.new_network(plain)
@@ -138,8 +138,16 @@ def merge(work: Workplace, network: Readout, unmerged: Seen) -> dict[str, Any]:
     whole = merged(network)
     if plain.train.precision == "fp32":  # rounded to bf16 all the same, and many CPUs cannot compute in it
         whole = whole.float()
-    again = look_again(whole.to(work.device), work.data, plain, work.task)
-    return merge_figures(work.task, unmerged, again, _labels(work))
+    after = look_again(whole.to(work.device), work.data, plain, work.task, MERGED)
+    return merge_figures(work.task, before, after, _labels(work))
+
+
+def _unmerged(work: Workplace, network: Readout) -> Seen:
+    """Return what was said of the sample with the test split; ask again where that was not read."""
+    seen, asked = work.scored.seen, work.sample
+    if work.data.sampled != "test" or not set(asked) <= set(seen):
+        return look_again(network, work.data, work.config, work.task, MERGED)
+    return {key: seen[key][:MERGED] for key in asked}
 
 
 def merge_figures(task: Task, unmerged: Seen, again: Seen, labels: np.ndarray | None) -> dict[str, Any]:
@@ -157,4 +165,4 @@ def merge_figures(task: Task, unmerged: Seen, again: Seen, labels: np.ndarray | 
 
 def _labels(work: Workplace) -> np.ndarray | None:
     """Return the labels of the sample, where it has some."""
-    return work.answers[:SAMPLE] if isinstance(work.answers, np.ndarray) else None
+    return work.answers[:MERGED] if isinstance(work.answers, np.ndarray) else None

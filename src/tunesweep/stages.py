@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning import seed_everything
 
@@ -34,7 +33,7 @@ from tunesweep.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from tunesweep.parallel import group
 from tunesweep.provenance import provenance
 from tunesweep.record import RunRecord
-from tunesweep.scoring import Ask, score
+from tunesweep.scoring import Ask, Seen, score
 from tunesweep.store import Store
 from tunesweep.tasks import build_task
 from tunesweep.tasks.task import Scored, Task
@@ -59,7 +58,7 @@ class Workplace:
     untrained: dict[str, torch.Tensor]  # what will be trained, as it was
     scored: Scored  # of the test split
     answers: Answers
-    sample: np.ndarray  # probabilities of the first examples
+    sample: Seen  # what the trained network says of the first examples
     off: Scored | None  # what is said of the test split with the adapter switched off
 
     def __init__(self, config: RunConfig, store: Store, record: RunRecord) -> None:
@@ -212,7 +211,7 @@ def evaluate(work: Workplace) -> None:
 @timed
 def check_network(work: Workplace) -> None:
     """Check what training did and did not change, and what the scores depend on (R10, R11, R16)."""
-    state, precision = artefact.trained_state(work.network), work.config.train.precision
+    state = artefact.trained_state(work.network)
     work.record.integrity = {
         "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
         **integrity.check_trained(work.untrained, state, work.config),
@@ -221,8 +220,7 @@ def check_network(work: Workplace) -> None:
     }
     integrity.check_labels(work.scored.metrics.get("confusion"), work.data.names)
     hooks.settle(work.network, work.config)
-    sample = score(work.network, fresh.sample(work.data, work.config), precision, work.task.look)
-    work.sample = work.task.probabilities(sample)
+    work.sample = fresh.look_again(work.network, work.data, work.config, work.task)
     work.off = fresh.switched_off(work.network, work.untrained, work.config, work.task)
 
 
@@ -251,10 +249,10 @@ def check_artefact(work: Workplace) -> None:
     fresh.forget_head(network, work.config)
     artefact.load(network, work.config, work.artefact)
     found = fresh.look_again(network.to(work.device), work.data, work.config, work.task)
-    change = integrity.check_reload(work.sample, work.task.probabilities(found), work.device)
-    work.record.integrity["reload_change"] = change
+    saved, loaded = map(work.task.probabilities, (work.sample, found))
+    work.record.integrity["reload_change"] = integrity.check_reload(saved, loaded, work.device)
     if work.config.method.merges:
-        work.record.integrity["merge"] = fresh.merge(work, network, found)
+        work.record.integrity["merge"] = fresh.merge(work, network)
 
 
 @timed

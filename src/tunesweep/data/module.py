@@ -168,12 +168,14 @@ class DataModule(pl.LightningDataModule):
         return self._loader(rows, batches, None)
 
     def sample_dataloader(self, count: int, size: int) -> DataLoader[Any]:
-        """Return the first examples in batches of a given size, without labels.
-
-        Of the test split; of the select split where only that has the answers whose likelihood is asked.
-        """
-        split = "select" if self.config.readout.name == "generate" and self.names else "test"
+        """Return the first examples in batches of a given size, without labels."""
+        split = self.sampled
         return self._loader(self.rows[split], by_length(self.lengths(split)[:count], size), None)
+
+    @property
+    def sampled(self) -> str:
+        """Return the sample's split: select where only that has the answers whose likelihood is asked."""
+        return "select" if self.config.readout.name == "generate" and self.names else "test"
 
     def description(self) -> dict[str, Any]:
         """Return the record's `data`: what was read, and what is wrong with it."""

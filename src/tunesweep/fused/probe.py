@@ -19,16 +19,16 @@ from tunesweep.trainer import Stopwatch
 def probe(work: Workplace, steps: int) -> dict[str, Any]:
     """Return `cost` of a run by so many optimiser steps alone; the run is left as it was.
 
-    Memory is the peak increase, the longest batch among the steps. Minutes an epoch are seconds per
-    token, padding included, times those of an epoch. What this process holds in all is the group's, so
-    nothing is said of it.
+    The first step, not timed, warms up with the longest batch, which needs most memory: that is the peak
+    increase. Minutes an epoch are seconds per token, padding included, times those of an epoch. What this
+    process holds in all is the group's, so nothing is said of it.
     """
     states = random_states.capture()
     member, watch = Member(work), Stopwatch()
-    batches = _chosen(work, steps)
+    longest, *batches = _chosen(work, steps)
     member.begin(steps + 1)
     with MemoryWatch(work.device) as memory:
-        _step(member, batches[0])  # the longest, not timed: it warms up
+        _step(member, longest)
         watch.start()
         for batch in batches:
             _step(member, batch)
@@ -43,11 +43,11 @@ def probe(work: Workplace, steps: int) -> dict[str, Any]:
 
 
 def _chosen(work: Workplace, steps: int) -> list[list[int]]:
-    """Return index lists of micro-batches of the first epoch: the longest, then some evenly chosen."""
+    """Return index lists of micro-batches of the first epoch: the longest, and the middle of equal parts."""
     work.data.batches.begin_at(0, 0)
     found = sorted(work.data.batches, key=lambda batch: -_size(work, batch))
-    places = np.linspace(0, len(found) - 1, min(steps, len(found))).round().astype(int)
-    return [found[place] for place in places]
+    parts = np.array_split(np.arange(len(found)), min(steps, len(found)))
+    return [found[place] for place in (0, *(part[len(part) // 2] for part in parts))]
 
 
 def _size(work: Workplace, batch: list[int]) -> int:
