@@ -5,6 +5,7 @@ What it unpickles comes over a socket that only the parent holds, never from a f
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import signal
@@ -34,6 +35,7 @@ def main() -> None:
         _work(channel, inbox)
     except KeyboardInterrupt:  # what was going on is recorded
         sys.exit(INTERRUPTED)
+    _leave()
 
 
 def _work(channel: Connection, inbox: SimpleQueue[bytes]) -> None:
@@ -42,6 +44,14 @@ def _work(channel: Connection, inbox: SimpleQueue[bytes]) -> None:
         if not sys.stdout.isatty():  # a terminal is written to directly, and remembers nothing
             print(NEW_LOG, flush=True)
         channel.send_bytes(cloudpickle.dumps(carry_out(pickle.loads(payload))))
+
+
+def _leave() -> NoReturn:
+    """End, and let the system free at once what Python would take apart for seconds."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _listen(channel: Connection, inbox: SimpleQueue[bytes]) -> None:
