@@ -12,7 +12,7 @@ import torch
 
 import samples
 from tunesweep.config import RunConfig
-from tunesweep.fused import carry
+from tunesweep.fused import carry, probe
 from tunesweep.fused.groups import divide
 from workplace import tiny
 
@@ -162,6 +162,23 @@ def test_costs_of_a_group_are_nobodys_own(make_config: Make, tmp_path: Path) -> 
     assert all(record.cost["minutes_per_epoch"] > 0 for record in probed.records)
     own = {"minutes_per_epoch", "tokens_per_s", "memory_bytes", "probed"}
     assert not any(own & set(record.cost) for record in dashes.records)
+
+
+def test_runs_that_compute_the_same_are_probed_once(
+    make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probed, found = [], probe.probe
+
+    def counted(work: Any, steps: int) -> dict[str, Any]:
+        probed.append(work.config.lora.r)
+        return found(work, steps) | {"minutes_per_epoch": float(len(probed))}
+
+    monkeypatch.setattr(probe, "probe", counted)
+    shared = (*tiny("random_bert"), *samples.films(tmp_path), *LIMITS, *BUDGET, "method=lora")
+    runs = ("lora.r=2", "lora.r=4", "lora.r=2 seeds.data=1 train.lr=3e-3")
+    records = pairs.together(pairs.points(make_config, tmp_path / "store", shared, runs)).records
+    assert probed == [2, 4]
+    assert [record.cost["minutes_per_epoch"] for record in records] == [1, 2, 1]
 
 
 def test_a_group_that_comes_to_nothing_leaves_each_point_to_itself(

@@ -14,7 +14,7 @@ from tunesweep.config import WORKER, RunConfig
 from tunesweep.errors import EarlyExit
 from tunesweep.fused.asking import OnePass
 from tunesweep.fused.member import Member
-from tunesweep.fused.probe import probe
+from tunesweep.fused.probe import costs_of
 from tunesweep.fused.training import learn
 from tunesweep.fused.twins import Shelf
 from tunesweep.headroom import release
@@ -148,9 +148,8 @@ def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
         stages.load_data(work)
         stages.load_network(work)
         members.append(Member(work))
-    for work in works:
-        if steps := work.config.runtime.probe_steps:
-            work.record.cost |= probe(work, steps)
+    for work, cost in zip(works, costs_of(works), strict=True):
+        work.record.cost |= cost
     if all(learns_from_features(work.config) for work in works):
         _learn_from_features(works)
     began = time.perf_counter()

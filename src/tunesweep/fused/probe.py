@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
 from tunesweep import random_states
+from tunesweep.config import RunConfig
 from tunesweep.fused.member import Member
+from tunesweep.identity import digest
 from tunesweep.memory import MemoryWatch
 from tunesweep.methods import artefact
 from tunesweep.scoring import autocast, to_device
 from tunesweep.stages import Workplace
 from tunesweep.trainer import Stopwatch
+
+
+def costs_of(works: Sequence[Workplace]) -> list[dict[str, Any]]:
+    """Return the `cost` of each run of a group; of those that compute the same, one is probed."""
+    steps = works[0].config.runtime.probe_steps
+    if not steps:
+        return [{} for _ in works]
+    kinds = [_computed(work.config) for work in works]
+    found = {kind: probe(work, steps) for kind, work in dict(zip(kinds, works, strict=True)).items()}
+    return [dict(found[kind]) for kind in kinds]
+
+
+def _computed(config: RunConfig) -> str:
+    """Return what stands for the operations of a step: seeds and rates change none of them."""
+    return digest([asdict(config.method), config.train.optimizer, bool(config.train.clip)])
 
 
 def probe(work: Workplace, steps: int) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def _together(rows: list[Row]) -> Iterator[str]:
     yield f"{len(fused)} of {len(rows)} rows were trained together with others; a group's costs are nobody's."
     if any(row["probed"] for row in fused):
         steps = max(round(row["probed"] or 0) for row in fused)
-        yield f"{ABOUT} Measured by {steps} steps of the run alone."
+        yield f"{ABOUT} Measured by {steps} steps of the run, or of one that computes the same, alone."
 
 
 def _intervals(rows: list[Row]) -> Iterator[str]:
