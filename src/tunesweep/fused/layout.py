@@ -56,7 +56,7 @@ class Layout:
         """Join the batches of the runs, in their order, and remember whose rows are whose."""
         there = [batch for batch in batches if batch is not None]
         self.sizes = [0 if batch is None else len(batch["index"]) for batch in batches]
-        self.widths = [0 if batch is None else _width(batch) for batch in batches]
+        self.widths = [0 if batch is None else width(batch) for batch in batches]
         self.width = max(self.widths)
         return {key: _joined([batch[key] for batch in there], PADDED.get(key, pad_id)) for key in there[0]}
 
@@ -79,7 +79,8 @@ class Layout:
         return tensor.ndim == 3 and tensor.shape[1] == self.width
 
 
-def _width(batch: Batch) -> int:
+def width(batch: Batch) -> int:
+    """Return the tokens of a row; 0 where rows are no texts."""
     return batch["input_ids"].shape[1] if "input_ids" in batch else 0
 
 

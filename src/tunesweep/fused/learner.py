@@ -13,8 +13,9 @@ from tunesweep.data.batches import Batch
 from tunesweep.errors import TunesweepError
 from tunesweep.fused import exits
 from tunesweep.fused.carrier import carrier
-from tunesweep.fused.layout import Generator, Layout
+from tunesweep.fused.layout import Generator, Layout, width
 from tunesweep.fused.member import Member
+from tunesweep.fused.passes import passes
 from tunesweep.positions import steps_per_epoch
 
 
@@ -80,7 +81,18 @@ class GroupLearner(pl.LightningModule):
 
     def training_step(self, batches: list[Batch], position: int) -> None:
         """Learn from a micro-batch of each run; at the end of a global batch everybody takes a step."""
-        taken = [b if m.active else None for m, b in zip(self.members, batches, strict=True)]
+        active = [run for run, member in enumerate(self.members) if member.active]
+        sizes = [(len(batches[run]["index"]), width(batches[run])) for run in active]
+        for part in passes(sizes, self.device.type):
+            together = {active[place] for place in part}
+            self._learn([b if run in together else None for run, b in enumerate(batches)], position)
+        if (position + 1) % self.data.batches.accumulation == 0 or position + 1 == len(self.data.batches):
+            for member in self.active:
+                member.step()
+        self._go_on()
+
+    def _learn(self, taken: list[Batch | None], position: int) -> None:
+        """Add to the gradients of some runs, in one pass."""
         whole = self.layout.merge(taken, self.pad)
         losses = self.layout.split(self.task.losses(self.network, whole))
         parts = [
@@ -90,10 +102,6 @@ class GroupLearner(pl.LightningModule):
         ]
         if found := [part for part in parts if part is not None]:
             self.manual_backward(sum(found[1:], found[0]))
-        if (position + 1) % self.data.batches.accumulation == 0 or position + 1 == len(self.data.batches):
-            for member in self.active:
-                member.step()
-        self._go_on()
 
     def _go_on(self) -> None:
         if not self.active:
