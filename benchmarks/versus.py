@@ -30,6 +30,7 @@ from results import keep, ratio, timed, training
 from tunesweep import door
 from tunesweep.config import RunConfig
 from tunesweep.data.readers import load
+from tunesweep.hardware import native_precision
 from tunesweep.models import sources
 from tunesweep.store import Store
 from tunesweep.sweep.allotment import cores
@@ -87,15 +88,21 @@ def prepare(folder: Path, given: argparse.Namespace) -> Path:
     door.register()
     with initialize_config_dir(str(door.conf_folder()), version_base="1.3"):
         config: RunConfig = door.to_run_config(compose("config", overrides=["method=lora", limit(given)]))
-    splits = load(config.dataset, config.seeds.split)
+    write_splits(config, folder)
+    return Path(sources.weights_folder(config.model, Path(config.runtime.cache)))
+
+
+def write_splits(config: RunConfig, folder: Path) -> None:
+    """Write a point's splits as CSV: a text, and the number of its class; two texts by the point's joiner."""
+    splits, joiner = load(config.dataset, config.seeds.split), config.encoding.get("joiner") or "\n"
     for split in ("train", "select", "test"):
         examples = getattr(splits, split)
+        texts = (each if isinstance(each, str) else joiner.join(each) for each in examples.inputs)
         with (folder / f"{split}.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["text", "label"])
             answers = (splits.labels.index(label) for label in examples.labels)
-            writer.writerows(zip(examples.inputs, answers, strict=True))
-    return Path(sources.weights_folder(config.model, Path(config.runtime.cache)))
+            writer.writerows(zip(texts, answers, strict=True))
 
 
 def limit(given: argparse.Namespace) -> str:
@@ -117,7 +124,7 @@ def padded(folder: Path, model: Path) -> Callable[[], Found]:
     def carry_out() -> Found:
         seconds, lines = 0.0, []
         for method, r in (point.split(":") for point in POINTS):
-            words = ["--data", str(folder), "--model", str(model), "--method", method, "--r", r]
+            words = ["--data", str(folder), "--model", str(model), "--method", method, "--r", r, *native()]
             took, printed = timed(["benchmarks/peers/padded.py", *words])
             seconds, lines = seconds + took, [*lines, *printed]
         return seconds, *told(lines)
@@ -127,11 +134,16 @@ def padded(folder: Path, model: Path) -> Callable[[], Found]:
 
 def dynamic(folder: Path, model: Path) -> Callable[[], Found]:
     def carry_out() -> Found:
-        words = ["--data", str(folder), "--model", str(model), "--points", ",".join(POINTS)]
+        words = ["--data", str(folder), "--model", str(model), "--points", ",".join(POINTS), *native()]
         seconds, lines = timed(["benchmarks/peers/dynamic.py", *words])
         return seconds, *told(lines)
 
     return carry_out
+
+
+def native() -> list[str]:
+    """Tell a peer what this machine computes in: elsewhere bf16 is emulated, and many times slower."""
+    return ["--precision", native_precision("auto")]
 
 
 PEERS = {"padded": padded, "dynamic": dynamic}

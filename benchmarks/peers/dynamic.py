@@ -1,6 +1,7 @@
 """The same adapters by transformers' Trainer and PEFT at their best: one process for all points, texts
-padded to the longest of their batch and grouped by length, bf16 autocast, eager attention (the fastest for
-texts this short on a CPU), no dropout, large batches where nothing is learned.
+padded to the longest of their batch and grouped by length, bf16 autocast where the machine has
+it, eager attention (the fastest for texts this short on a CPU), no dropout, large batches where nothing is
+learned.
 
     python benchmarks/peers/dynamic.py --data FOLDER --model FOLDER --points lora:4,lora:8,qlora:8
 
@@ -15,9 +16,10 @@ import tempfile
 from typing import Any
 
 import torch
-from by_hand import accuracy, adapted
+from by_hand import QUERY_VALUE, accuracy, adapted
 from datasets import DatasetDict, load_dataset
 from transformers import (
+    AutoConfig,
     AutoTokenizer,
     DataCollatorWithPadding,
     Trainer,
@@ -25,7 +27,7 @@ from transformers import (
     set_seed,
 )
 
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob", "attention_dropout")
 
 
 def main() -> None:
@@ -35,6 +37,10 @@ def main() -> None:
     parser.add_argument("--points", default="lora:8", help="METHOD:RANK, separated by commas")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--labels", type=int, default=2)
+    parser.add_argument("--targets", default=",".join(QUERY_VALUE))
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     given = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     with tempfile.TemporaryDirectory() as folder:
@@ -42,8 +48,18 @@ def main() -> None:
         for point in given.points.split(","):
             method, rank = point.split(":")
             set_seed(0)
-            model = adapted(given.model, method, int(rank), attn_implementation="eager", **NO_DROPOUT)
+            model = built(given, method, int(rank))
+            model.config.pad_token_id = tokenizer.pad_token_id
             print(json.dumps(train(given, model, data, tokenizer, folder)), flush=True)
+
+
+def built(given: argparse.Namespace, method: str, rank: int) -> Any:
+    known = AutoConfig.from_pretrained(given.model).to_dict()
+    settings: dict[str, Any] = {name: 0.0 for name in DROPOUT if name in known}
+    if given.precision == "fp32":
+        settings |= {"dtype": torch.float32, "compute": torch.float32}
+    settings |= {"labels": given.labels, "targets": tuple(given.targets.split(","))}
+    return adapted(given.model, method, rank, attn_implementation="eager", **settings)
 
 
 def tokenized(folder: str, tokenizer: Any, cache: str) -> DatasetDict:
@@ -65,12 +81,12 @@ def train(
             output_dir=folder,
             learning_rate=given.lr,
             num_train_epochs=given.epochs,
-            per_device_train_batch_size=32,
+            per_device_train_batch_size=given.batch,
             per_device_eval_batch_size=64,
             weight_decay=0.01,
             warmup_steps=0.06,
             train_sampling_strategy="group_by_length",
-            bf16=True,
+            bf16=given.precision == "bf16",
             use_cpu=not torch.cuda.is_available(),
             eval_strategy="epoch",
             save_strategy="epoch",

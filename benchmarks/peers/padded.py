@@ -24,6 +24,8 @@ from transformers import (
     TrainingArguments,
 )
 
+COMPUTE = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     print(json.dumps(train(parser.parse_args())))
 
 
@@ -54,7 +57,7 @@ def train(given: argparse.Namespace) -> dict[str, float]:
             per_device_eval_batch_size=32,
             weight_decay=0.01,
             warmup_steps=0.06,
-            bf16=True,
+            bf16=given.precision == "bf16",
             use_cpu=not torch.cuda.is_available(),
             eval_strategy="epoch",
             save_strategy="epoch",
@@ -65,7 +68,7 @@ def train(given: argparse.Namespace) -> dict[str, float]:
             seed=given.seed,
         )
         trainer = Trainer(
-            model=adapted(given.model, given.method, given.r),
+            model=adapted(given.model, given.method, given.r, compute=COMPUTE[given.precision]),
             args=arguments,
             train_dataset=data["train"],
             eval_dataset=data["select"],
