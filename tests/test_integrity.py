@@ -158,7 +158,7 @@ def test_the_limits_of_the_batch_size(make_config, precision, change, flips, sai
     chance = np.full(32, 0.7)
     chance[:flips] = 0.5 - change / 2
     told = [np.stack([p, 1 - p], 1) for p in (chance, chance + change)]
-    data: Any = SimpleNamespace(sample_dataloader=lambda *_: None)
+    data: Any = SimpleNamespace(sample_dataloader=lambda *_, padded: None)
     network: Any = None
     config = make_config(f"train.precision={precision}", "model.dtype=bfloat16")
     task: Any = SimpleNamespace(config=config, probabilities=lambda seen: seen, look=None)

@@ -105,7 +105,9 @@ def _compare_batch_sizes(
 ) -> dict[str, float]:
     sizes = (1, max(task.config.runtime.eval_batch_size, SAMPLE))
     alone, together = (
-        task.probabilities(ask(network, data.sample_dataloader(SAMPLE, size), precision, task.look))
+        task.probabilities(
+            ask(network, data.sample_dataloader(SAMPLE, size, padded=True), precision, task.look)
+        )
         for size in sizes
     )
     change = float(np.abs(alone - together).max())

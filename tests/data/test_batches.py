@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +77,37 @@ def test_bucketing_saves_padding_and_still_mixes():
 
 def test_scoring_goes_from_long_to_short():
     assert by_length([3, 9, 1, 9], 3) == [[1, 3, 0], [2]]
+
+
+def compositions(count: int, most: int) -> Iterator[list[int]]:
+    """Yield every way to write a number as a sum, in order, of numbers up to another."""
+    if count == 0:
+        yield []
+    for first in range(1, min(count, most) + 1):
+        for rest in compositions(count - first, most):
+            yield [first, *rest]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_of_all_cuts_the_one_with_the_fewest_tokens_is_taken(seed: int) -> None:
+    draw = random.Random(seed)
+    lengths, most, fixed = [draw.randint(1, 60) for _ in range(11)], draw.randint(2, 6), draw.randint(0, 80)
+    widest_first = sorted(lengths, reverse=True)
+
+    def cost(parts: list[int]) -> int:
+        starts = [sum(parts[:place]) for place in range(len(parts))]
+        return sum(fixed + rows * widest_first[start] for start, rows in zip(starts, parts, strict=True))
+
+    found = by_length(lengths, most, fixed)
+    assert sorted(index for part in found for index in part) == list(range(11))
+    assert [lengths[index] for part in found for index in part] == widest_first
+    assert cost([len(part) for part in found]) == min(map(cost, compositions(11, most)))
+
+
+def test_rows_as_long_as_one_another_make_full_batches() -> None:
+    assert [len(part) for part in by_length([7] * 24, 10, 500)] == [10, 10, 4]
+    assert [len(part) for part in by_length([0] * 24, 10, 500)] == [10, 10, 4]  # features
+    assert by_length([], 10, 500) == []
 
 
 ROWS = [

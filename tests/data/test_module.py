@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from documented_files import FILES
+from tunesweep.data import module
 from tunesweep.data.module import SealedAnswers
 from tunesweep.errors import IntegrityError
 from workplace import DIGITS, FEW, at_work
@@ -47,12 +48,29 @@ def test_batches_cover_their_split(make_config):
         assert indexes(data.val_dataloader()) == list(range(8))
         assert indexes(data.test_dataloader()) == list(range(24))
         assert indexes(data.sample_dataloader(7, 3)) == list(range(7))
-        assert [len(batch["index"]) for batch in data.test_dataloader()] == [10, 10, 4]
+        assert max(sizes(data.test_dataloader())) <= 10
         ids, loader = data.rows["test"]["input_ids"], data.test_dataloader()
         for batch in loader:
             for row, index in zip(batch["input_ids"].tolist(), batch["index"].tolist(), strict=True):
                 assert row[: len(ids[index])] == ids[index]
         assert data.lengths("test") == [len(row) for row in ids]
+
+
+def sizes(loader):
+    return [len(batch["index"]) for batch in loader]
+
+
+def test_what_is_scored_ends_a_batch_where_padding_would_cost_more(make_config, monkeypatch):
+    monkeypatch.setattr(module, "PASS_COST", 1)
+    words = ("runtime.eval_batch_size=10", *FEW)
+    with at_work(make_config(*words)) as work:
+        loaders = (work.data.test_dataloader(), work.data.val_dataloader(), work.data.sample_dataloader(7, 7))
+        for loader in loaders:
+            shape = [batch["input_ids"].shape for batch in loader]
+            assert len(shape) > 1
+        assert sizes(work.data.sample_dataloader(7, 7, padded=True)) == [7]
+        monkeypatch.setattr(module, "on_gpu", lambda _: True)
+        assert sizes(work.data.test_dataloader()) == [10, 10, 4]
 
 
 def test_a_model_on_pixels_sees_the_pictures(make_config):

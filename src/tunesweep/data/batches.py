@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tunesweep.data.cuts import cheapest_cut
+
 Batch = dict[str, Tensor]
 WINDOW = 16  # global batches sorted by length together: wide enough to pad little, narrow enough to mix
 
@@ -85,10 +87,18 @@ class GlobalBatches:
         return self.accumulation / self._totals[position // self.accumulation]
 
 
-def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Return index lists for scoring: longest first, so that memory shows its peak at once."""
+def by_length(lengths: Sequence[int], size: int, pass_cost: int | None = None) -> list[list[int]]:
+    """Return index lists for scoring: longest first, so that memory shows its peak at once.
+
+    Each holds `size` examples, the last one fewer; or at most so many, where it is known how many tokens
+    take as long as what a batch costs by itself (`pass_cost`), and padding would cost more.
+    """
     order = np.argsort(-np.asarray(lengths), kind="stable")
-    return [[int(i) for i in order[start : start + size]] for start in range(0, len(order), size)]
+    if pass_cost is None:
+        parts = [slice(start, start + size) for start in range(0, len(order), size)]
+    else:
+        parts = cheapest_cut(np.asarray(lengths)[order], np.ones(len(order), dtype=int), pass_cost, size)
+    return [[int(i) for i in order[part]] for part in parts]
 
 
 class TextCollator:
