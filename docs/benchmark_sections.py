@@ -61,6 +61,35 @@ def fused(found: Found) -> list[tuple[str, str]]:
     ]
 
 
+def group_memory(found: Found) -> list[tuple[str, str]]:
+    """Return what groups need beside one run."""
+    limits = {"3": f", limit {found['limit']}"}
+    return [
+        (
+            "one run" if runs == "1" else f"{runs} runs in one group",
+            f"{size / 1e6:,.0f} MB: {found['ratios'][runs]:.2f}{limits.get(runs, '')}",
+        )
+        for runs, size in found["bytes"].items()
+    ]
+
+
+def single(found: Found) -> list[tuple[str, str]]:
+    """Return one run of ours and of the Trainer, a model each."""
+    rows = []
+    for row in found["rows"]:
+        name, sizes = row["case"], row["examples"]
+        size = f"{sizes['train']} training, {sizes['select']} select and {sizes['test']} scored examples"
+        rows += [
+            (name, size),
+            (f"{name}, training, ours", seconds(row["training_ours"])),
+            (f"{name}, training, the Trainer's", seconds(row["training_trainer"])),
+            (f"{name}, Trainer over ours, training", f"{times(row['training'])}, limit {found['limit']}"),
+            (f"{name}, Trainer over ours, wall clock, checks included", times(row["wall"])),
+            (f"{name}, accuracies", f"{row['accuracy_ours']:.3f} and {row['accuracy_trainer']:.3f}"),
+        ]
+    return rows
+
+
 def step(found: Found) -> list[tuple[str, str]]:
     """Return our trainer and a bare loop."""
     return [
@@ -210,6 +239,21 @@ SECTIONS = {
         "after the other.",
         fused,
         lambda found: f"{found['sweep']['ratio']}",
+    ),
+    "group_memory": Section(
+        "Memory of a group",
+        "LoRA on MiniLM and film reviews, one worker: the largest resident set of its process, libraries and "
+        "checks included.",
+        group_memory,
+        lambda found: ", ".join(f"{runs} runs {found['ratios'][runs]}" for runs in found["ratios"]),
+    ),
+    "single": Section(
+        "One run against transformers' Trainer",
+        "LoRA r 8: MiniLM on film reviews, two epochs, and SmolLM2-135M on MultiNLI, one; the Trainer at its "
+        "best as above. The same batches in tokens; what is faster is scoring in batches that hold no more "
+        "padding than pays, and a step without what the Trainer does around it.",
+        single,
+        lambda found: ", ".join(f"{row['case']} {row['training']['ratio']}" for row in found["rows"]),
     ),
     "step": Section(
         "One step",

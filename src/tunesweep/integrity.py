@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from tunesweep.models.readouts import Readout
 from tunesweep.scoring import Ask, score
 from tunesweep.tasks.task import Scored, Task
 
+Hashed = Callable[[torch.Tensor], str]
 SAMPLE = 32  # examples scored at batch 1 and at batch B
 # The same weights give the same numbers on a CPU; on a GPU kernels may add up in another order.
 RELOAD_LIMITS = {"cpu": 1e-6, "cuda": 3e-3}
@@ -26,23 +27,37 @@ CHANGE = "batch_size_change"
 LIMITS = {"fp32": 1e-4, "bf16": 0.03}  # largest change in a label's probability
 
 
-def digests(network: nn.Module) -> dict[str, str]:
-    """Return a hash of every parameter, by the name it had before a method wrapped it."""
-    return {bare(name, network): _digest(parameter) for name, parameter in network.named_parameters()}
-
-
-def _digest(tensor: torch.Tensor) -> str:
+def hash_of(tensor: torch.Tensor) -> str:
+    """Return a hash of a tensor's bytes."""
     data = tensor.detach().contiguous().view(-1).view(torch.uint8).cpu().numpy()
     return hashlib.sha256(data.data).hexdigest()
 
 
-def check_base(before: dict[str, str], network: nn.Module) -> int:
+class HashedOnce:
+    """`hash_of`, for networks that hold the same tensors, and as long as none of them is trained."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[torch.Tensor, str]] = {}  # the tensor too, that no other has its id
+
+    def __call__(self, tensor: torch.Tensor) -> str:
+        """Return `hash_of` a tensor as it was when it was first asked for."""
+        if id(tensor) not in self._known:
+            self._known[id(tensor)] = tensor, hash_of(tensor)
+        return self._known[id(tensor)][1]
+
+
+def digests(network: nn.Module, hashed: Hashed = hash_of) -> dict[str, str]:
+    """Return a hash of every parameter, by the name it had before a method wrapped it."""
+    return {bare(name, network): hashed(parameter) for name, parameter in network.named_parameters()}
+
+
+def check_base(before: dict[str, str], network: nn.Module, hashed: Hashed = hash_of) -> int:
     """Fail unless every weight that is not trained is what it was to the bit; return how many there are."""
     frozen = {bare(n, network): p for n, p in network.named_parameters() if not p.requires_grad}
     trained = {bare(n, network) for n, p in network.named_parameters() if p.requires_grad}
     lost = [name for name in before if name not in frozen and name not in trained]
     changed = [
-        name for name, parameter in frozen.items() if name in before and _digest(parameter) != before[name]
+        name for name, parameter in frozen.items() if name in before and hashed(parameter) != before[name]
     ]
     if lost or changed:
         raise IntegrityError(

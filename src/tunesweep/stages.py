@@ -71,6 +71,7 @@ class Workplace:
         self.began = time.perf_counter()
         self.group = ""  # of the runs that are trained together with this one, if any
         self.ask: Ask = score
+        self.hashed: integrity.Hashed = integrity.hash_of
 
     def __enter__(self) -> Workplace:
         self.take_up()
@@ -162,7 +163,7 @@ def load_network(work: Workplace) -> None:
     seed_everything(work.config.seeds.init, verbose=False)
     work.network = work.first_network()
     with work.clock.part("hashing"):
-        work.base = integrity.digests(work.network)
+        work.base = integrity.digests(work.network, work.hashed)
     attach(work.network, work.config)
     work.untrained = artefact.trained_state(work.network)
     work.record.parameters = parameter_counts(work.network, work.config)
@@ -213,7 +214,7 @@ def check_network(work: Workplace) -> None:
     """Check what training did and did not change, and what the scores depend on (R10, R11, R16)."""
     state = artefact.trained_state(work.network)
     work.record.integrity = {
-        "frozen_tensors_unchanged": integrity.check_base(work.base, work.network),
+        "frozen_tensors_unchanged": integrity.check_base(work.base, work.network, work.hashed),
         **integrity.check_trained(work.untrained, state, work.config),
         "four_bit_layers": integrity.check_four_bit(work.network, work.config),
         **integrity.check_batch_size(work.network, work.data, work.config, work.task, work.ask),

@@ -104,6 +104,11 @@ def test_of_all_cuts_the_one_with_the_fewest_tokens_is_taken(seed: int) -> None:
     assert cost([len(part) for part in found]) == min(map(cost, compositions(11, most)))
 
 
+def test_the_widest_batch_is_what_any_order_could_bring() -> None:
+    batches = GlobalBatches([3, 9, 5, 7], 4, 2, 0, bucketing=True)
+    assert batches.widest == 18
+
+
 def test_rows_as_long_as_one_another_make_full_batches() -> None:
     assert [len(part) for part in by_length([7] * 24, 10, 500)] == [10, 10, 4]
     assert [len(part) for part in by_length([0] * 24, 10, 500)] == [10, 10, 4]  # features

@@ -90,10 +90,24 @@ def test_a_group_is_no_larger_than_memory_allows(
     configs = plan("lora.r=1", "lora.r=2", "lora.r=3", "lora.r=4")
     for config in configs:
         config.runtime.point.memory_bytes = 10
+    monkeypatch.setattr(groups, "on_gpu", lambda _: True)
     monkeypatch.setattr(groups, "free_memory", lambda _: 40)  # of which half: two runs
     assert [len(group) for group in divide(configs).groups] == [2, 2]
-    monkeypatch.setattr(groups, "free_memory", lambda _: 80)  # which two workers share
-    assert [len(group) for group in divide(configs, workers=2).groups] == [2, 2]
+    monkeypatch.setattr(groups, "free_memory", lambda _: 80)
     assert [len(group) for group in divide(configs).groups] == [4]
     monkeypatch.setattr(groups, "free_memory", lambda _: 20)
     assert set(divide(configs).alone.values()) == {TOO_LARGE}
+
+
+def test_on_a_cpu_a_group_of_any_size_needs_what_two_runs_do(
+    plan: Callable[..., list[RunConfig]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = plan("lora.r=1", "lora.r=2", "lora.r=3", "lora.r=4")
+    for config in configs:
+        config.runtime.point.memory_bytes = 10
+    monkeypatch.setattr(groups, "on_gpu", lambda _: False)
+    monkeypatch.setattr(groups, "free_memory", lambda _: 40)  # of which half: two runs
+    assert [len(group) for group in divide(configs).groups] == [4]
+    assert set(divide(configs, workers=2).alone.values()) == {TOO_LARGE}  # each has half of that half
+    monkeypatch.setattr(groups, "free_memory", lambda _: 80)
+    assert [len(group) for group in divide(configs, workers=2).groups] == [2, 2]

@@ -39,17 +39,25 @@ def test_no_other_way_is_cheaper(seed: int) -> None:
     draw = random.Random(seed)
     rows = draw.choice([8, 32])
     sizes = [(rows, draw.randint(1, 120)) for _ in range(draw.randint(1, 7))]
-    found = passes.passes(sizes, "cpu")
+    found = passes.passes(sizes, 10**6, "cpu")
     assert sorted(place for part in found for place in part) == list(range(len(sizes)))
     cheapest = min(cost(parts, sizes, 1000) for parts in partitions(list(range(len(sizes)))))
     assert cost(found, sizes, 1000) == cheapest
 
 
 def test_equal_widths_and_gpus_take_one_pass() -> None:
-    assert passes.passes([(32, 30)] * 5, "cpu") == [[0, 1, 2, 3, 4]]
-    assert passes.passes([(32, 20), (32, 100), (32, 21)], "cpu") == [[1], [0, 2]]
-    assert passes.passes([(32, 20), (32, 100), (32, 21)], "cuda") == [[0, 1, 2]]
-    assert passes.passes([(5, 0), (5, 0)], "cpu") == [[0, 1]]  # features, which are no texts
+    widest = 32 * 100
+    assert passes.passes([(32, 30)] * 5, widest, "cpu") == [[0, 1, 2, 3, 4]]
+    assert passes.passes([(32, 20), (32, 100), (32, 21)], widest, "cpu") == [[1], [0, 2]]
+    assert passes.passes([(32, 20), (32, 100), (32, 21)], widest, "cuda") == [[0, 1, 2]]
+    assert passes.passes([(5, 0), (5, 0)], 0, "cpu") == [[0, 1]]  # features, which are no texts
+
+
+def test_no_pass_holds_more_than_two_of_a_runs_widest_batches() -> None:
+    widest = 32 * 100
+    assert [len(part) for part in passes.passes([(32, 100)] * 5, widest, "cpu")] == [2, 2, 1]
+    assert [len(part) for part in passes.passes([(32, 50)] * 5, widest, "cpu")] == [4, 1]
+    assert passes.passes([(32, 100)] * 5, widest, "cuda") == [[0, 1, 2, 3, 4]]
 
 
 def test_runs_of_several_passes_are_those_of_separate_runs(
@@ -57,8 +65,8 @@ def test_runs_of_several_passes_are_those_of_separate_runs(
 ) -> None:
     taken: list[int] = []
 
-    def noted(sizes: Sizes, device: str) -> list[list[int]]:
-        found = passes.passes(sizes, device)
+    def noted(sizes: Sizes, widest: int, device: str) -> list[list[int]]:
+        found = passes.passes(sizes, widest, device)
         taken.append(len(found))
         return found
 

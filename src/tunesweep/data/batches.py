@@ -78,6 +78,11 @@ class GlobalBatches:
         """Micro-batches in a whole global batch."""
         return -(-self.batch // self.micro)
 
+    @property
+    def widest(self) -> int:
+        """Padded tokens of the largest micro-batch that any order could bring."""
+        return self.micro * int(self.lengths.max(initial=0))
+
     def share(self, position: int) -> float:
         """Return the factor of a micro-batch's summed losses that makes gradients the global mean's.
 

@@ -19,6 +19,7 @@ from tunesweep.fused.training import learn
 from tunesweep.fused.twins import Shelf
 from tunesweep.headroom import release
 from tunesweep.identity import digest
+from tunesweep.integrity import HashedOnce, hash_of
 from tunesweep.models.readouts import Readout
 from tunesweep.record import RunRecord, draft, settled
 from tunesweep.scoring import score
@@ -127,7 +128,8 @@ def _records(configs: Sequence[RunConfig], store: Store) -> dict[str, RunRecord]
         members = _trained(works, shelf)
         for member in members:
             _score(member)
-            member.work.ask = score  # the others' networks are not held any longer than needed
+            # The others' networks are not held any longer than needed.
+            member.work.ask, member.work.hashed = score, hash_of
     except BaseException as error:
         if failure_of(error)[0] == "interrupted":
             _stop(works, error)
@@ -141,8 +143,9 @@ def _records(configs: Sequence[RunConfig], store: Store) -> dict[str, RunRecord]
 
 
 def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
-    members = []
+    members, hashed = [], HashedOnce()
     for work in works:
+        work.hashed = hashed
         work.take_up()
         stages.prepare(work)
         stages.load_data(work)
@@ -153,11 +156,10 @@ def _trained(works: Sequence[GroupPlace], shelf: Shelf) -> list[Member]:
     if all(learns_from_features(work.config) for work in works):
         _learn_from_features(works)
     began = time.perf_counter()
-    one_pass = OnePass(learn(members, shelf.frame))
-    for work in works:
-        work.training_minutes = _minutes(began)
+    one_pass, hashed = OnePass(learn(members, shelf.frame)), HashedOnce()
     for run, work in enumerate(works):
-        work.ask = one_pass.of_run(run)
+        work.training_minutes = _minutes(began)
+        work.ask, work.hashed = one_pass.of_run(run), hashed
     return members
 
 

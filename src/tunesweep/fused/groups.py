@@ -10,7 +10,7 @@ from typing import Any
 from tunesweep.capabilities import learns_from_features
 from tunesweep.config import RunConfig
 from tunesweep.fused import exits
-from tunesweep.fused.rules import NEVER, common, why_alone
+from tunesweep.fused.rules import HEAVIEST, NEVER, common, why_alone
 from tunesweep.hardware import free_memory, on_gpu
 
 AUTO = 8  # runs in a group where nothing else is asked for
@@ -121,4 +121,9 @@ def _limit(configs: Sequence[RunConfig], workers: int) -> int:
     asked = AUTO if runtime.fuse == "auto" else int(runtime.fuse)
     free, share = free_memory(runtime.device), SHARE if on_gpu(runtime.device) else SHARE / workers
     needed = max((config.runtime.point.memory_bytes or 0 for config in configs), default=0)
-    return asked if not (free and needed) else max(1, min(asked, int(share * free // needed)))
+    if not (free and needed):
+        return asked
+    there = int(share * free // needed)
+    if on_gpu(runtime.device):
+        return max(1, min(asked, there))
+    return asked if there >= HEAVIEST else 1  # a pass holds no more, however many runs there are

@@ -83,7 +83,7 @@ class GroupLearner(pl.LightningModule):
         """Learn from a micro-batch of each run; at the end of a global batch everybody takes a step."""
         active = [run for run, member in enumerate(self.members) if member.active]
         sizes = [(len(batches[run]["index"]), width(batches[run])) for run in active]
-        for part in passes(sizes, self.device.type):
+        for part in passes(sizes, self.data.batches.widest, self.device.type):
             together = {active[place] for place in part}
             self._learn([b if run in together else None for run, b in enumerate(batches)], position)
         if (position + 1) % self.data.batches.accumulation == 0 or position + 1 == len(self.data.batches):
