@@ -6,7 +6,7 @@
 Each side in a process of its own, in turn, so that a machine that grows slower slows all: wall clock from the
 command line to the score, and the training alone, scoring of the select split and keeping of the best epoch
 included. Ours checks its row besides (score before training, reload, merge), as it always does. The other
-side is peers/dynamic.py. Exit 1 where its training is faster than ours.
+side is peers/dynamic.py, which is given the weights that ours has converted. Exit 1 where its training is faster than ours.
 
     TUNESWEEP_DATA=FOLDER python benchmarks/single.py [--pairs 5] [--cases minilm,smollm2]
 """
@@ -76,7 +76,11 @@ def measured(name: str, pairs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         config = point(case)
         write_splits(config, Path(folder))
-        ways = {"ours": lambda: ours(case), "trainer": lambda: trainer(case, folder, config)}
+        weights = sources.weights_folder(config.model, Path(config.runtime.cache))  # converted, if need be
+        ways = {
+            "ours": lambda: ours(case, Path(config.runtime.cache) / "models"),
+            "trainer": lambda: trainer(case, folder, str(weights)),
+        }
         rounds = []
         for number in range(pairs):
             order = list(ways) if number % 2 == 0 else list(ways)[::-1]
@@ -99,17 +103,19 @@ def point(case: Case) -> RunConfig:
         return door.to_run_config(compose("config", overrides=["method=lora", "lora.r=8", *case.words]))
 
 
-def ours(case: Case) -> Found:
+def ours(case: Case, models: Path) -> Found:
     with tempfile.TemporaryDirectory() as store:
+        if models.exists():
+            (Path(store) / "cache").mkdir()
+            (Path(store) / "cache" / "models").symlink_to(models.resolve())
         place = [f"runtime.store={store}", "runtime.wandb.mode=disabled"]
         seconds, _ = timed(["train.py", "method=lora", "lora.r=8", *case.words, *place])
         records = Store(Path(store)).records()
     return seconds, training(records), records[0].metrics["test"]["accuracy"]
 
 
-def trainer(case: Case, folder: str, config: RunConfig) -> Found:
-    model = sources.weights_folder(config.model, Path(config.runtime.cache))
-    words = ["--data", folder, "--model", str(model), "--points", "lora:8", *case.peer, *native()]
+def trainer(case: Case, folder: str, weights: str) -> Found:
+    words = ["--data", folder, "--model", weights, "--points", "lora:8", *case.peer, *native()]
     seconds, lines = timed(["benchmarks/peers/dynamic.py", *words])
     took, scores = told(lines)
     return seconds, took, scores[0]
