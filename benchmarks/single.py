@@ -6,7 +6,8 @@
 Each side in a process of its own, in turn, so that a machine that grows slower slows all: wall clock from the
 command line to the score, and the training alone, scoring of the select split and keeping of the best epoch
 included. Ours checks its row besides (score before training, reload, merge), as it always does. The other
-side is peers/dynamic.py, which is given the weights that ours has converted. Exit 1 where its training is faster than ours.
+side is peers/dynamic.py, which is given the weights that ours has converted. Exit 1 where its training is
+faster than ours.
 
     TUNESWEEP_DATA=FOLDER python benchmarks/single.py [--pairs 5] [--cases minilm,smollm2]
 """
