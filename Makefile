@@ -92,7 +92,7 @@ bench: setup ## measure starts, time per step, label words, a whole sweep and ho
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/tables.py
 
-bench-peers: setup ## measure the main sweep and one run against transformers' Trainer with PEFT, groups, packing and compiling against none
+bench-peers: setup ## measure the main sweep and single runs against transformers' Trainer with PEFT, groups, packing and compiling against none
 	$(BIN)/python benchmarks/versus.py $(ARGS)
 	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python benchmarks/group_memory.py

@@ -1,17 +1,17 @@
 """Seconds per example of label-word scoring against generating the label, SmolLM2-135M in 32 bits.
 
-Pairs of texts are asked for one of three relations, by the names of MultiNLI's classes: with no solved
-example before them, with one and with two of each class, the same for all. Three ways are timed in turn, so
-that a machine that grows slower slows all; figures are medians of processor time, which other work on the
-machine touches least, and with one thread is the time on a quiet one:
+Pairs of texts are asked for one of three relations, by the names of MultiNLI's classes: with nothing before
+them, with an instruction, and with one and with two solved examples of each class, the same for all. Three
+ways are timed in turn, so that a machine that grows slower slows all; figures are medians of processor time,
+which other work on the machine touches least, and with one thread is the time on a quiet one:
 
 - ours: the readout `label_words` as a run scores its test split, weights and batches as below;
 - batched: transformers' `generate`, greedy, padded on the left, as many tokens as the longest label has;
 - one by one: `generate` of ten tokens, without batches, on a part of the examples.
 
 The result is printed and kept by results.py. Exit 1 where, after two solved examples
-of each class, ours is not at least three times as fast as batched generation. Without any there is nothing
-to share: both read a prompt once, and labels of one or two tokens cost little beside it.
+of each class, ours is not at least three times as fast as batched generation. With nothing before them there
+is nothing to share: both read a prompt once, and labels of one or two tokens cost little beside it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ from tunesweep.silence import quiet_libraries
 
 LABELS = ("entailment", "neutral", "contradiction")
 EXAMPLES, BATCH, ALONE, PAIRS = 32, 16, 1, 3
-SHOTS = (0, 1, 2)  # solved examples of each class; the limit holds for the last
+ASK = "{text}\\nQuestion: {text_pair} Entailment, neutral or contradiction?\\nAnswer:"
+INSTRUCTION = (
+    "Read the two sentences. Say entailment if the second one must be true whenever the first one is, "
+    "contradiction if it cannot be true then, and neutral if the first one does not tell. Write one word.\\n"
+)
+CASES = ((0, ""), (0, INSTRUCTION), (1, ""), (2, ""))  # solved examples of a class; the limit: of the last
 LIMIT = 3.0  # seconds of batched generation over ours
 CPU = torch.device("cpu")
 
@@ -50,7 +55,7 @@ CPU = torch.device("cpu")
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         write_pairs(Path(folder) / "pairs.csv")
-        rows = [measured(point(folder, shots)) for shots in SHOTS]
+        rows = [measured(point(folder, *case)) | {"instruction": bool(case[1])} for case in CASES]
     whole = {"model": "smollm2_135m", "rounds": PAIRS, "limit": LIMIT, "examples": EXAMPLES, "batch": BATCH}
     keep("label_words", whole | {"rows": rows})
     sys.exit(rows[-1]["ratio_batched"] < LIMIT)
@@ -70,12 +75,16 @@ def write_pairs(path: Path) -> None:
             writer.writerow([texts[2 * number], texts[2 * number + 1], LABELS[number % 3]])
 
 
-def point(folder: str, shots: int) -> RunConfig:
+def point(folder: str, shots: int, instruction: str) -> RunConfig:
     method = ["method=few_shot", f"method.shots.k={shots}", "method.shots.per_class=true"]
     data = ["dataset=files", f"dataset.train={folder}/pairs.csv", "dataset.text=premise"]
     data += ["dataset.text_pair=hypothesis", f"dataset.limit={{train: 60, select: 12, test: {EXAMPLES}}}"]
-    ask = "{text}\\nQuestion: {text_pair} Entailment, neutral or contradiction?\\nAnswer:"
-    read = ["encoding=pair", "encoding.max_length=256", "readout=label_words", f"readout.prompt='{ask}'"]
+    read = [
+        "encoding=pair",
+        "encoding.max_length=256",
+        "readout=label_words",
+        f"readout.prompt='{instruction}{ASK}'",
+    ]
     read += ["train.precision=fp32"]
     place = [f"runtime.store={folder}", f"runtime.eval_batch_size={BATCH}"]
     with initialize_config_dir(str(door.conf_folder()), version_base="1.3"):

@@ -166,7 +166,8 @@ def label_words(found: Found) -> list[tuple[str, str]]:
     """Return label-word scoring against generation, by number of solved examples."""
     return [
         (
-            f"{row['solved_examples']} solved examples ({row['prefix_tokens']} tokens)",
+            f"{'an instruction, ' if row.get('instruction') else ''}{row['solved_examples']} solved examples "
+            f"({row['prefix_tokens']} tokens)",
             f"{seconds(row['seconds_ours'])} an example; batched generation takes {row['ratio_batched']:.2f} "
             f"times as long, one by one {row['ratio_one_by_one']:.2f}",
         )
@@ -289,7 +290,7 @@ SECTIONS = {
     "label_words": Section(
         "Label words",
         "SmolLM2-135M in 32 bits, three classes; generation writes as many tokens as the longest label has, "
-        "one by one ten. Without solved examples nothing is shared.",
+        "one by one ten. Without solved examples and instruction nothing is shared.",
         label_words,
         lambda found: ", ".join(f"{row['ratio_batched']:.2f}" for row in found["rows"]),
     ),

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tiny import END, PAD, batch_of, likelihood, next_logits, tiny, wrapped
+from tunesweep.models import language
 from tunesweep.models.generation import Generator, following
 from tunesweep.models.language import LANGUAGES
 
@@ -142,6 +143,18 @@ def test_constrained_writing_finds_the_likeliest_beginning_among_the_words(famil
         (8, 9): [END, 2, 5],
         (8, 9, 5): [END, 2],
     }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_prompts_that_begin_alike_are_answered_as_alone(
+    method: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "SAVED", 1)
+    model = wrapped("decoder", method) if method else tiny("decoder")
+    prompts = [[21, 22, 23, *prompt] for prompt in PROMPTS]
+    for prefix in ([], PREFIX):
+        found = generator(model, "decoder", prefix).generate(batch_of(prompts, extra=3), 5)
+        assert found == [greedy(model, [*prefix, *prompt], 5) for prompt in prompts]
 
 
 def test_a_prefix_is_read_once_and_again_when_weights_have_changed():

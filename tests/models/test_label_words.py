@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tiny import CLOSING, MASK, batch_of, likelihood, tiny, wrapped
+from tunesweep.models import language
 from tunesweep.models.label_words import LabelWords, Masked, Words, Written, _openings
 from tunesweep.models.language import LANGUAGES
 from tunesweep.silence import quiet_libraries
@@ -140,6 +141,50 @@ def test_prefix_and_prompts_are_read_once():
         score(network, PROMPTS)
     prompts, words = 3 * 6, 3 * 2 * 2  # padded; openings (4, 12) and (8, 9) for each prompt
     assert count.tokens == [len(PREFIX), prompts, words, prompts, words]
+
+
+OPENED = [[21, 22, 23, *prompt] for prompt in ([4, 5, 6, 7, 8, 9], [11, 12], [30, 31, 32, 33], [11])]
+
+
+@pytest.mark.parametrize("method", [None, "lora", "prefix", "prompt", "p_tuning"])
+@pytest.mark.parametrize("prefix", [None, PREFIX])
+def test_what_prompts_begin_with_is_read_once_and_they_score_as_in_a_plain_loop(
+    method: str | None, prefix: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(language, "SAVED", 3)
+    model = wrapped("decoder", method) if method else tiny("decoder")
+    network, count = readout(model, "decoder", prefix), Counted(model)
+    found = score(network, OPENED)
+    torch.testing.assert_close(found, expected(model, OPENED, prefix), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(score(network, OPENED, extra=2), found, atol=1e-5, rtol=1e-5)
+    count.tokens.clear()
+    words = 4 * 2 * 2  # openings of words (4, 12) and (8, 9) for each prompt
+    assert torch.equal(score(network, OPENED), found)
+    assert count.tokens == [4 * 6, words]  # the three first tokens of all are known
+    alone = score(network, [[21, 22, 23, 24]])
+    torch.testing.assert_close(alone, expected(model, [[21, 22, 23, 24]], prefix), atol=1e-5, rtol=1e-5)
+
+
+def test_prompts_that_begin_otherwise_are_not_taken_for_those_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "SAVED", 1)
+    model = tiny("decoder")
+    network, count = readout(model, "decoder"), Counted(model)
+    for prompts, opening in [(OPENED, 3), ([[21, 25, 6], [21, 25, 7, 8]], 2), (PROMPTS, 0), (OPENED, 3)]:
+        count.tokens.clear()
+        found = score(network, prompts)
+        torch.testing.assert_close(found, expected(model, prompts), atol=1e-5, rtol=1e-5)
+        assert (count.tokens[0] == opening) == (opening > 0)
+    count.tokens.clear()
+    score(network, [[4, 5], [4, 5]])  # of prompts that are the same, the last token is each one's own
+    assert count.tokens[:2] == [1, 2]
+
+
+def test_an_opening_that_saves_less_than_a_pass_is_read_by_each() -> None:
+    assert 3 * (len(OPENED) - 1) < language.SAVED
+    model = tiny("decoder")
+    count = Counted(model)
+    score(readout(model, "decoder"), OPENED)
+    assert count.tokens[0] == 4 * 9
 
 
 @pytest.mark.parametrize("calibration", [None, "contextual"])

@@ -63,7 +63,7 @@ class RuntimeConfig:
     strategy: str = "single"  # single process; or several for one point: ddp, fsdp2 (weights are sharded)
     devices: int = 1  # processes that train a point together, each with a GPU of its own or a part of the CPU
     micro_batch: int | None = None  # examples per forward; null: the whole batch
-    eval_batch_size: int = 64  # examples per forward in scoring
+    eval_batch_size: int = 64  # examples per forward in scoring, at most
     gradient_checkpointing: bool = False  # compute layers twice, and keep less in memory
     packing: bool = False  # decoders that write: a batch's texts in one row, unpadded
     attention: str = "auto"  # eager on a CPU, flash_attention_2 or sdpa on a GPU

@@ -18,6 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+# Tokens that must be saved in a batch before an opening is worth a pass of its own: about what a pass costs
+# by itself on a CPU (see data/module.py).
+SAVED = 500
+
 
 class Places(NamedTuple):
     """Where logits are wanted: rows of a batch, and columns in its tokens, [places] each."""
@@ -73,15 +77,15 @@ class Language(ABC):
 
 
 class Causal(Language):
-    """A decoder: in evaluation the keys and values of the prefix are computed once for all batches."""
+    """A decoder: in evaluation what all prompts begin with, the prefix and more, is read once for them."""
 
     def __init__(self, prefix: Sequence[int] = ()) -> None:
         super().__init__(prefix)
-        self._prefix: Reading | None = None
+        self._begun: tuple[list[int], Reading] | None = None  # ids beyond the prefix, and all that was read
 
     def forget(self) -> None:
-        """Drop the prefix's keys and values."""
-        self._prefix = None
+        """Drop the keys and values of what prompts begin with."""
+        self._begun = None
 
     def begin(self, body: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor, Reading]:
         """See `Language.begin`."""
@@ -116,21 +120,35 @@ class Causal(Language):
         self, body: nn.Module, ids: Tensor, mask: Tensor, places: Places, keep: bool
     ) -> tuple[Tensor, Reading]:
         """Return the logits at some places [places, vocabulary]."""
-        if self.prefix and not torch.is_grad_enabled():
-            return self._read_on(body, ids, mask, places)
+        if not torch.is_grad_enabled():
+            opening = self._opening(ids, mask) if keep else []
+            if self.prefix or opening:
+                return self._read_on(body, ids, mask, places, opening)
         whole, real = self._after_prefix(ids, mask)
         with picked(body, places, ids.shape[1]):
             output = body(input_ids=whole, attention_mask=real, use_cache=keep)
         cache = output.past_key_values
         return output.logits, Reading(cache, _mask_of(cache, real) if keep else real)
 
-    def _read_on(self, body: nn.Module, ids: Tensor, mask: Tensor, places: Places) -> tuple[Tensor, Reading]:
-        """Return the same, after a prefix that has been read before."""
-        before = self._prefix or self._read_prefix(body, ids.device)
+    def _opening(self, ids: Tensor, mask: Tensor) -> list[int]:
+        """Return ids that all prompts begin with: those that were read already, or as many as pay."""
+        known = self._begun[0] if self._begun else []
+        shared = common_opening(ids, mask)
+        if known and shared[: len(known)] == known:
+            return known
+        return shared if len(shared) * (len(ids) - 1) >= SAVED else []
+
+    def _read_on(
+        self, body: nn.Module, ids: Tensor, mask: Tensor, places: Places, opening: list[int]
+    ) -> tuple[Tensor, Reading]:
+        """Return the same, after a prefix and an opening that have been read before."""
+        begun = self._begun if self._begun and self._begun[0] == opening else None
+        before = begun[1] if begun else self._read_opening(body, [*self.prefix, *opening], ids.device)
         if not body.training:  # weights may change at any time in training
-            self._prefix = before
+            self._begun = opening, before
+        ids, mask = ids[:, len(opening) :], mask[:, len(opening) :]
         whole = torch.cat((before.mask.expand(len(ids), -1), mask), 1)
-        with picked(body, places, ids.shape[1]):
+        with picked(body, Places(places.rows, places.columns - len(opening)), ids.shape[1]):
             output = unwrapped(body)(
                 input_ids=ids,
                 attention_mask=whole,
@@ -139,12 +157,20 @@ class Causal(Language):
             )
         return output.logits, Reading(output.past_key_values, whole)
 
-    def _read_prefix(self, body: nn.Module, device: torch.device) -> Reading:
-        ids = torch.tensor([self.prefix], device=device)
+    def _read_opening(self, body: nn.Module, tokens: list[int], device: torch.device) -> Reading:
+        ids = torch.tensor([tokens], device=device)
         nowhere = torch.empty(0, dtype=torch.long, device=device)
         with picked(body, Places(nowhere, nowhere), ids.shape[1]):
             output = body(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
         return Reading(output.past_key_values, _mask_of(output.past_key_values, torch.ones_like(ids)))
+
+
+def common_opening(ids: Tensor, mask: Tensor) -> list[int]:
+    """Return the ids that all rows [rows, tokens] begin with; each keeps a token of its own after them."""
+    most = int(mask.sum(1).min()) - 1
+    same = (ids[:, :most] == ids[:1, :most]).all(0)
+    length = int(same.int().cumprod(0).sum())
+    return [int(token) for token in ids[0, :length]]
 
 
 class Seq2Seq(Language):
