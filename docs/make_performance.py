@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark_sections import SECTIONS, Found, Section
+from benchmark_rows import Found
+from benchmark_sections import SECTIONS, Section
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "performance"
