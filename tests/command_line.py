@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.singleton import Singleton
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from tunesweep import door, train
@@ -76,6 +78,8 @@ class CommandLine:
         launcher = [] if any(w.startswith("hydra/launcher=") for w in words) else ["hydra/launcher=basic"]
         self._patch.setattr(sys, "argv", ["train.py", *words, *self.place, *launcher])
         self._patch.setattr(train, "train", self._job(outcome))
+        # Hydra composes everything once more to learn what `main` has said to it with a word of its own.
+        self._patch.setattr(Hydra, "get_mode", lambda *_, **__: RunMode.MULTIRUN)
         self._patch.setenv("HYDRA_FULL_ERROR", self.full_error)
         self._patch.setenv("COLUMNS", "100")
         with _captured(outcome), _hydra_restored():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
+from omegaconf import DictConfig
 from typer.main import get_command
 
-from documented_pages import CONF, PAGES, README, blocks
+from documented_pages import CONF, PAGES, README, blocks, lay_out
 from hydra_plugins.tunesweep._points import points
 from hydra_plugins.tunesweep._proposals import proposals
 from hydra_plugins.tunesweep._templates import TemplateLoader
@@ -45,25 +48,48 @@ def _marks(page: str) -> tuple[Any, ...]:
     return (pytest.mark.slow,) if page.startswith("docs/studies/") else ()
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder for all commands, of which none writes anything."""
+    found = tmp_path_factory.mktemp("documented")
+    lay_out(found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(found)
+        yield found
+
+
+@functools.cache
+def loading(folder: Path) -> tuple[TemplateLoader, DictConfig]:
+    """Return what composes points, and the configuration of a command without words: all read once."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    return TemplateLoader(loader), master(loader, [], folder)
+
+
+def master(loader: Any, words: list[str], folder: Path) -> DictConfig:
+    """Return the configuration that a command begins with."""
+    search = f"hydra.searchpath=[file://{folder}]"
+    config: DictConfig = loader.load_configuration("config", [*words, search], run_mode=RunMode.MULTIRUN)
+    config.hydra.overrides.hydra = [search]
+    return config
+
+
 def compose(words: list[str], folder: Path) -> list[RunConfig]:
     """Plan a command up to its checked points, as the sweeper would."""
-    GlobalHydra.instance().clear()
     if "--config-dir" in words:  # the folder of the page, which is searched in any case
         place = words.index("--config-dir")
         assert words[place + 1] == "."
         words = words[:place] + words[place + 2 :]
     words = [word for word in words if word != "-m"]
-    search = f"hydra.searchpath=[file://{folder}]"
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        plain = [word for word in words if "," not in word]
-        config = loader.load_configuration("config", [*plain, search], run_mode=RunMode.MULTIRUN)
-        config.hydra.overrides.hydra = [search]
-        if (settings := door.to_search(config)) is not None:  # what it would try first
-            found = proposals(loader, config, words, settings)
-            return [point(found.compose(first)[1]) for first in found.strategy.propose([])]
-        quick = TemplateLoader(loader)
-        return [point(quick.load_sweep_config(config, list(found))) for found in points(quick, config, words)]
+    quick, config = loading(folder)
+    if any(word.startswith("search=") for word in words):
+        config = master(quick.inner, [word for word in words if "," not in word], folder)
+        settings = door.to_search(config)
+        assert settings is not None
+        found = proposals(quick.inner, config, words, settings)  # what it would try first
+        return [point(found.compose(first)[1]) for first in found.strategy.propose([])]
+    return [point(quick.load_sweep_config(config, list(found))) for found in points(quick, config, words)]
 
 
 def point(cfg: Any) -> RunConfig:

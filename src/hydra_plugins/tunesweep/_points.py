@@ -82,7 +82,7 @@ def _blocks(loader: ConfigLoader, config: DictConfig, words: Words) -> list[tupl
     Other keys are left out: they may fit only what a block chooses.
     """
     deciding = [word for word in words if word.lstrip("+~").split("=")[0].split(".")[0] in DECIDING]
-    composed = loader.load_sweep_config(config, deciding)
+    composed = loader.load_sweep_config(config, deciding) if deciding else config
     if composed.scale != "full" and composed.scale not in composed.scales:
         options = (
             suggest(composed.scale, composed.scales) if composed.scales else "an experiment that has scales"
