@@ -78,6 +78,7 @@ def test_real_data_need_options_only(name: str, make_config, data_folder: Path) 
     assert record.data["groups_shared_with_train"] == {"select": 0, "test": 0}
 
 
+@pytest.mark.slow  # lines of the pages are composed in test_documented_commands.py
 def test_a_line_is_typed_into_a_shell(data_folder: Path, tmp_path: Path, cache: Path) -> None:
     line = LINES["trec"][0].format(data=data_folder)
     places = f"runtime.store={tmp_path} runtime.cache={cache} runtime.wandb.mode=disabled"

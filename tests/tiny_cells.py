@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 import transformers
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+import conftest
 from tunesweep import door
 from tunesweep.capabilities import Cell
 from tunesweep.config import RunConfig
@@ -27,7 +26,6 @@ from tunesweep.models.label_words import LabelWords, Masked, Words, Written
 from tunesweep.models.language import LANGUAGES
 from tunesweep.models.readouts import Linear, Pixels, Readout, Standard
 from tunesweep.models.reference import reference
-from tunesweep.silence import quiet_libraries
 
 CONF = Path(__file__).parents[1] / "conf"
 MODELS = {
@@ -79,9 +77,7 @@ def composed(method: str, family: str, *words: str) -> RunConfig:
 
 def composed_for(method: str, model: str, *words: str) -> RunConfig:
     """Return a point as the command line would."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=[f"method={method}", f"model={model}", *words])
+    cfg = conftest.composed(f"method={method}", f"model={model}", *words)
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     return door.to_run_config(cfg)
 
@@ -206,7 +202,7 @@ def loss_of(network: Readout, batch: dict[str, Tensor]) -> Tensor:
 def says(network: Readout, batch: dict[str, Tensor]) -> Tensor:
     """Return what a network says of a batch, without learning from it."""
     network.eval()
-    with torch.no_grad(), quiet_libraries():
+    with torch.no_grad():
         return network.nll(batch)[0] if isinstance(network, Generator) else network(batch)
 
 

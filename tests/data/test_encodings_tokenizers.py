@@ -63,6 +63,7 @@ def test_eight_distinct_id_sequences_in_minilm(minilm: Any, digits: np.ndarray) 
         assert len(ids) == len(IMAGES)
 
 
+@pytest.mark.slow  # of the same eight strings as MiniLM's above
 def test_eight_distinct_id_sequences_in_smollm2(smollm2_tokenizer: Any, digits: np.ndarray) -> None:
     for image in digits:
         texts = [image_encoding(name).encode(image) for name in IMAGES]

@@ -198,6 +198,7 @@ def test_an_edited_config_changes_no_point_of_a_sweep_that_runs(sweep, undisturb
 
 
 # These happen to a worker, which the task reaches by value.
+@pytest.mark.slow  # tests/sweep/test_pool.py kills workers that train nothing
 def test_a_killed_worker_costs_an_attempt(sweep, completes, monkeypatch, tmp_path):
     real, done = train.train, tmp_path / "killed"
 

@@ -88,7 +88,7 @@ def test_an_adapter_loads_with_peft_alone(make_config, method):
         assert_same(kept, plain_probabilities(kept, lambda batch: model(**batch).logits), tolerance)
 
 
-@pytest.mark.parametrize("method", ["bitfit", "head_only"])
+@pytest.mark.parametrize("method", ["bitfit", pytest.param("head_only", marks=pytest.mark.slow)])
 def test_what_changed_loads_with_safetensors_alone(make_config, method):
     kept = Kept(make_config(f"method={method}", *FP32))
     assert kept.files == {"trained.safetensors"}

@@ -58,7 +58,9 @@ def frozen(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {bare(n): p.detach().clone() for n, p in network.named_parameters() if not p.requires_grad}
 
 
-@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize(
+    "readout", [pytest.param(r, marks=[pytest.mark.slow] * (r == "linear")) for r in READOUTS]
+)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_trains_what_it_promises_and_nothing_else(make_config, method, readout):
     with attached(make_config(f"method={method}", f"readout={readout}", f"lora.r={RANK}", *FEW)) as work:
