@@ -1,7 +1,8 @@
 """Seconds per optimiser step with compiled layers and without, and after how many steps compiling has paid.
 
-MiniLM, LoRA r 8 on query and value, batch 32, bf16 autocast, a bare loop. The first epoch of the compiled
-network compiles; then epochs of both alternate on the same batches. Figures are medians.
+MiniLM, LoRA r 8 on query and value, batch 32, bf16 autocast where the machine has bf16, a bare loop. The
+first epoch of the compiled network compiles; then epochs of both alternate on the same batches. Figures are
+medians.
 
     python benchmarks/compiled.py [--pairs 5]
 """

@@ -1,9 +1,9 @@
 """Seconds of an epoch over instructions: batches padded in random order, padded by length, and packed.
 
-SmolLM2-135M, LoRA r 8, Alpaca, batch 8, bf16 autocast; our trainer each time, the three ways in turn, so that
-a machine that grows slower slows all. Packed batches are drawn in random order, as those of the first way.
-Beside it the tokens that each way computes, and how far the losses of the first batch differ. Exit 1 where
-packing is not one and a half times as fast as padding in random order.
+SmolLM2-135M, LoRA r 8, Alpaca, batch 8, bf16 autocast where the machine has bf16; our trainer each time, the
+three ways in turn, so that a machine that grows slower slows all. Packed batches are drawn in random order,
+as those of the first way. Beside it the tokens that each way computes, and how far the losses of the first
+batch differ. Exit 1 where packing is not one and a half times as fast as padding in random order.
 
     TUNESWEEP_DATA=FOLDER python benchmarks/packing.py [--pairs 5] [--train 64]
 """

@@ -2,7 +2,8 @@
 
 The fastest matrix product and copy are measured; the operations of a step are those that PyTorch counts
 (every multiplication and addition of matrix products, forwards and backwards). MiniLM, LoRA r 8 on query and
-value, a batch of 32 texts, bf16 autocast, a bare loop: what a step leaves unused is not the trainer's doing.
+value, a batch of 32 texts, bf16 autocast where the machine has bf16, a bare loop: what a step leaves unused
+is not the trainer's doing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from tunesweep.data.module import DataModule
+from tunesweep.hardware import native_precision
 from tunesweep.models.tokenizer import load_tokenizer
 from tunesweep.scoring import autocast, to_device
 from tunesweep.silence import quiet_libraries
@@ -28,12 +30,14 @@ REPEATS = 15
 SIZES = (384, 1024, 2048)  # of square matrices: the smallest is the width of the model
 COPIED = 2**28  # bytes: more than caches hold
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+PRECISION = native_precision(DEVICE.type)
+DTYPES = {"fp32": (torch.float32,), "bf16": (torch.float32, torch.bfloat16)}  # emulated, bf16 takes minutes
 
 
 def main() -> None:
     products = {
         f"{str(dtype).removeprefix('torch.')}_{size}": product_rate(size, dtype)
-        for dtype in (torch.float32, torch.bfloat16)
+        for dtype in DTYPES[PRECISION]
         for size in SIZES
     }
     seconds, operations = step()
@@ -81,7 +85,7 @@ def step() -> tuple[float, int]:
         optimizer = torch.optim.AdamW(trained, lr=1e-4)
 
         def once() -> None:
-            with autocast(DEVICE if DEVICE.type == "cuda" else CPU, "bf16"):
+            with autocast(DEVICE if DEVICE.type == "cuda" else CPU, PRECISION):
                 loss = cross_entropy(model(batch).float(), batch["labels"])
             loss.backward()
             optimizer.step()

@@ -5,9 +5,9 @@
 
 Each side in a process of its own, in turn, so that a machine that grows slower slows all: wall clock from the
 command line to the score, and the training alone, scoring of the select split and keeping of the best epoch
-included. Ours checks its row besides (score before training, reload, merge), as it always does. The other
-side is peers/dynamic.py, which is given the weights that ours has converted. Exit 1 where its training is
-faster than ours.
+included, and how much of it is that scoring. Ours checks its row besides (score before training, reload,
+merge), as it always does. The other side is peers/dynamic.py, which is given the weights that ours has
+converted. Exit 1 where its training is faster than ours.
 
     TUNESWEEP_DATA=FOLDER python benchmarks/single.py [--pairs 5] [--cases minilm,smollm2]
 """
@@ -15,6 +15,7 @@ faster than ours.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -24,14 +25,14 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from results import keep, ratio, timed, training
-from versus import native, told, write_splits
+from versus import native, write_splits
 
 from tunesweep import door
 from tunesweep.config import RunConfig
 from tunesweep.models import sources
 from tunesweep.store import Store
 
-Found = tuple[float, float, float]  # seconds of all, seconds of training, accuracy
+Found = tuple[float, float, float, float]  # seconds: all, training, of that scoring; and the accuracy
 LIMIT = 1.0  # seconds of the Trainer's training over ours
 
 
@@ -92,7 +93,8 @@ def measured(name: str, pairs: int) -> dict[str, Any]:
         "examples": asdict(config.dataset.limit),
         **{f"seconds_{way}": median(columns[way][0]) for way in ways},
         **{f"training_{way}": median(columns[way][1]) for way in ways},
-        **{f"accuracy_{way}": columns[way][2][-1] for way in ways},
+        **{f"scoring_{way}": median(columns[way][2]) for way in ways},
+        **{f"accuracy_{way}": columns[way][3][-1] for way in ways},
         "wall": ratio(columns["trainer"][0], columns["ours"][0]),
         "training": ratio(columns["trainer"][1], columns["ours"][1]),
     }
@@ -111,15 +113,16 @@ def ours(case: Case, models: Path) -> Found:
             (Path(store) / "cache" / "models").symlink_to(models.resolve())
         place = [f"runtime.store={store}", "runtime.wandb.mode=disabled"]
         seconds, _ = timed(["train.py", "method=lora", "lora.r=8", *case.words, *place])
-        records = Store(Path(store)).records()
-    return seconds, training(records), records[0].metrics["test"]["accuracy"]
+        (record,) = Store(Path(store)).records()
+    scoring = record.cost["seconds"]["select"]
+    return seconds, training([record]), scoring, record.metrics["test"]["accuracy"]
 
 
 def trainer(case: Case, folder: str, weights: str) -> Found:
     words = ["--data", folder, "--model", weights, "--points", "lora:8", *case.peer, *native()]
     seconds, lines = timed(["benchmarks/peers/dynamic.py", *words])
-    took, scores = told(lines)
-    return seconds, took, scores[0]
+    found = json.loads(next(line for line in lines if line.startswith('{"')))
+    return seconds, found["seconds_training"], found["seconds_scoring"], found["accuracy"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Seconds per optimiser step of our trainer against a bare PyTorch loop on the same batches and kernels.
 
-MiniLM, LoRA r 8 on query and value, batch 32, bf16 autocast. Pairs of epochs alternate, so that a machine
-that grows slower slows both; the figure is the ratio of the medians. Exit 1 above the limit.
+MiniLM, LoRA r 8 on query and value, batch 32, bf16 autocast where the machine has bf16. Pairs of epochs
+alternate, so that a machine that grows slower slows both; the figure is the ratio of the medians. Exit 1
+above the limit.
 """
 
 from __future__ import annotations

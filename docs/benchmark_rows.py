@@ -76,13 +76,17 @@ def single(found: Found) -> list[tuple[str, str]]:
         size = f"{sizes['train']} training, {sizes['select']} select and {sizes['test']} scored examples"
         rows += [
             (name, size),
-            (f"{name}, training, ours", seconds(row["training_ours"])),
-            (f"{name}, training, the Trainer's", seconds(row["training_trainer"])),
+            (f"{name}, training, ours", _with_scoring(row, "ours")),
+            (f"{name}, training, the Trainer's", _with_scoring(row, "trainer")),
             (f"{name}, Trainer over ours, training", f"{times(row['training'])}, limit {found['limit']}"),
             (f"{name}, Trainer over ours, wall clock, checks included", times(row["wall"])),
             (f"{name}, accuracies", f"{row['accuracy_ours']:.3f} and {row['accuracy_trainer']:.3f}"),
         ]
     return rows
+
+
+def _with_scoring(row: Found, side: str) -> str:
+    return f"{seconds(row[f'training_{side}'])}, {seconds(row[f'scoring_{side}'])} of it scoring"
 
 
 def step(found: Found) -> list[tuple[str, str]]:

@@ -43,8 +43,9 @@ SECTIONS = {
     "single": Section(
         "One run against transformers' Trainer",
         "LoRA r 8: MiniLM on film reviews, two epochs, and SmolLM2-135M on MultiNLI, one; the Trainer at its "
-        "best as above. The same batches in tokens; what is faster is scoring in batches that hold no more "
-        "padding than pays, and a step without what the Trainer does around it.",
+        "best as above. Both group by length, in the same precision and attention; training holds the steps "
+        "and the scoring of the select split, which ours does in batches that end where padding would cost "
+        "more than another pass.",
         rows.single,
         lambda found: ", ".join(f"{row['case']} {row['training']['ratio']}" for row in found["rows"]),
     ),
