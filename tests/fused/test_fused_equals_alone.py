@@ -11,9 +11,11 @@ import pytest
 import torch
 
 import samples
-from tunesweep.config import RunConfig
+from tunesweep.config import WORKER, RunConfig
 from tunesweep.fused import carry, probe
 from tunesweep.fused.groups import divide
+from tunesweep.fused.rules import why_alone
+from tunesweep.models import language
 from workplace import tiny
 
 Make = Callable[..., RunConfig]
@@ -94,6 +96,34 @@ def test_so_are_those_of_a_decoder_that_writes(make_config: Make, tmp_path: Path
         for mine, theirs in zip(one.history, other.history, strict=True):
             assert mine == pytest.approx(theirs, abs=NEAR, rel=NEAR)
         assert one.main_metric == pytest.approx(other.main_metric, rel=NEAR)
+
+
+@pytest.mark.parametrize("model", ["random_llama", "random_bert"])
+@pytest.mark.parametrize("last", ["method=lora lora.r=4 train.lr=3e-2", "method=ia3 seeds.data=2"])
+def test_so_are_those_of_label_words(
+    make_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, last: str
+) -> None:
+    monkeypatch.setattr(language, "SAVED", 1)  # alone, whatever begins alike is read once
+    runs = ("method=lora lora.r=1 seeds.data=1", last)
+    shared = (*tiny(model), *samples.films(tmp_path), *LIMITS, *BUDGET, "readout=label_words")
+    fused, alone = pairs.both(make_config, tmp_path, shared, runs)
+    assert not carry.dissolved
+    assert_equal(fused, alone, runs)
+
+
+@pytest.mark.parametrize(
+    ("more", "because"),
+    [
+        ((), None),
+        (("readout.calibration=pmi",), "readout.calibration asks about prompts of its own"),
+        (("method.shots.k=2",), "method.shots puts examples of its own before the prompts"),
+    ],
+)
+def test_what_reads_more_than_its_rows_goes_alone(make_config: Make, more: Any, because: str | None) -> None:
+    words = ("method=lora", "readout=label_words", "runtime.fuse=auto", *more)
+    config = make_config(*tiny("random_llama"), *words)
+    config.runtime.point.executor = WORKER
+    assert why_alone(config) == because
 
 
 @pytest.mark.slow

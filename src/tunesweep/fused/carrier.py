@@ -16,6 +16,7 @@ from tunesweep.models.readouts import Readout
 def carrier(frame: Readout, networks: Sequence[Readout], layout: Layout) -> Readout:
     """Return a twin of a bare network, with every layer that some of the networks changed put in slices."""
     found = twin(frame)
+    found.read_rows_whole()  # one row cannot stand for those of several runs
     _join(found, [_as_bare(network) for network in networks], layout)
     for parameter in frame.parameters():
         parameter.requires_grad_(False)

@@ -61,8 +61,16 @@ class Layout:
         return {key: _joined([batch[key] for batch in there], PADDED.get(key, pad_id)) for key in there[0]}
 
     def split(self, whole: Tensor) -> list[Tensor]:
-        """Return each run's rows."""
-        return list(torch.split(whole, self.sizes))
+        """Return each run's rows; of every row there may be several, side by side."""
+        times = self.times(whole)
+        return list(torch.split(whole, [size * times for size in self.sizes]))
+
+    def times(self, whole: Tensor) -> int:
+        """Return how many rows there are of each in the batch; ValueError where they are of no batch."""
+        times, odd = divmod(len(whole), sum(self.sizes))
+        if odd or not times:
+            raise ValueError(f"{len(whole)} rows are not those of runs with {self.sizes}: whose are they?")
+        return times
 
     def drawing(self, run: int) -> AbstractContextManager[None]:
         """Draw as this run would alone."""

@@ -59,6 +59,8 @@ RULES = (
     Rule(lambda c: c.model.family == "vision", "its model reads pictures"),
     Rule(lambda c: c.runtime.compile, "runtime.compile compiles the layers of one run"),
     Rule(packs, "runtime.packing puts its batches into one row each"),
+    Rule(lambda c: c.method.shots.k > 0, "method.shots puts examples of its own before the prompts"),
+    Rule(lambda c: c.readout.calibration is not None, "readout.calibration asks about prompts of its own"),
     Rule(lambda c: bool(c.train.dropout is None or c.train.dropout), "train.dropout draws in shared layers"),
     Rule(
         lambda c: _draws(c) and c.readout.name not in TOKEN_READOUTS,

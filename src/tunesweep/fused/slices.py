@@ -66,6 +66,7 @@ class LinearSlices(Slices):
     def _together(self, inputs: Tensor, runs: Sequence[int]) -> Tensor:
         """Compute all updates at once; dropout is drawn for each run's own tokens."""
         versions: list[Any] = [self.versions[run] for run in runs]
+        self.layout.times(inputs)  # rows are shared out by their number alone
         inputs = inputs.to(_compute_dtype(inputs, inputs.dtype))
         product: Tensor = self.base(inputs)
         factors = [version.lora_A[ACTIVE].weight for version in versions]

@@ -37,6 +37,10 @@ class Generator(Readout):
         super().train(mode)
         return self
 
+    def read_rows_whole(self) -> None:
+        """See `Readout.read_rows_whole`."""
+        self.language.whole_rows = True
+
     def nll(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return each answer's negative log-likelihood in nats [batch], and its number of tokens [batch].
 

@@ -43,6 +43,9 @@ class Scorer(Protocol):
     def forget(self) -> None:
         """Drop what depends on the weights."""
 
+    def read_rows_whole(self) -> None:
+        """See `Readout.read_rows_whole`."""
+
 
 class LabelWords(Readout):
     """Scores of the classes, on request compared with what the prompt says without the text."""
@@ -75,6 +78,10 @@ class LabelWords(Readout):
         self.scorer.forget()
         super().train(mode)
         return self
+
+    def read_rows_whole(self) -> None:
+        """See `Readout.read_rows_whole`."""
+        self.scorer.read_rows_whole()
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the scores of the classes [batch, classes], calibrated if so configured."""
@@ -149,6 +156,10 @@ class Written:
         """Drop what depends on the weights."""
         self.language.forget()
 
+    def read_rows_whole(self) -> None:
+        """See `Readout.read_rows_whole`."""
+        self.language.whole_rows = True
+
     def steps(self, body: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
         """See `Scorer.steps`."""
         if torch.is_grad_enabled() and getattr(unwrapped(body), "is_activation_checkpointing", False):
@@ -208,6 +219,9 @@ class Masked:
 
     def forget(self) -> None:
         """Remember nothing."""
+
+    def read_rows_whole(self) -> None:
+        """Do as before: an encoder reads both ways, so nothing begins alike."""
 
     def steps(self, body: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
         """See `Scorer.steps`."""

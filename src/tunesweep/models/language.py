@@ -45,6 +45,7 @@ class Language(ABC):
     def __init__(self, prefix: Sequence[int] = ()) -> None:
         """`prefix`: tokens before every prompt, such as solved examples."""
         self.prefix = list(prefix)
+        self.whole_rows = False  # whether each row is read from its first token, though others begin alike
 
     @abstractmethod
     def forget(self) -> None:
@@ -120,7 +121,7 @@ class Causal(Language):
         self, body: nn.Module, ids: Tensor, mask: Tensor, places: Places, keep: bool
     ) -> tuple[Tensor, Reading]:
         """Return the logits at some places [places, vocabulary]."""
-        if not torch.is_grad_enabled():
+        if not (torch.is_grad_enabled() or self.whole_rows):
             opening = self._opening(ids, mask) if keep else []
             if self.prefix or opening:
                 return self._read_on(body, ids, mask, places, opening)
@@ -170,7 +171,7 @@ def common_opening(ids: Tensor, mask: Tensor) -> list[int]:
     most = int(mask.sum(1).min()) - 1
     same = (ids[:, :most] == ids[:1, :most]).all(0)
     length = int(same.int().cumprod(0).sum())
-    return [int(token) for token in ids[0, :length]]
+    return ids[0, :length].tolist()
 
 
 class Seq2Seq(Language):

@@ -24,6 +24,9 @@ class Readout(nn.Module):
         assert self.head is not None
         return self.head
 
+    def read_rows_whole(self) -> None:
+        """Read each row from its first token, whatever begins alike: for a body that treats rows apart."""
+
 
 class Standard(Readout):
     """The architecture's own sequence-classification model: its head is part of the body."""
