@@ -99,15 +99,21 @@ def test_a_group_is_no_larger_than_memory_allows(
     assert set(divide(configs).alone.values()) == {TOO_LARGE}
 
 
-def test_on_a_cpu_a_group_of_any_size_needs_what_two_runs_do(
+def test_on_a_cpu_runs_of_a_group_share_what_two_of_them_need_for_a_pass(
     plan: Callable[..., list[RunConfig]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = plan("lora.r=1", "lora.r=2", "lora.r=3", "lora.r=4")
-    for config in configs:
-        config.runtime.point.memory_bytes = 10
     monkeypatch.setattr(groups, "on_gpu", lambda _: False)
-    monkeypatch.setattr(groups, "free_memory", lambda _: 40)  # of which half: two runs
-    assert [len(group) for group in divide(configs).groups] == [4]
-    assert set(divide(configs, workers=2).alone.values()) == {TOO_LARGE}  # each has half of that half
-    monkeypatch.setattr(groups, "free_memory", lambda _: 80)
-    assert [len(group) for group in divide(configs, workers=2).groups] == [2, 2]
+
+    def sizes(free: int, own: int, workers: int = 1) -> list[int]:
+        for config in configs:
+            config.runtime.point.memory_bytes, config.runtime.point.own_bytes = 100, own
+        monkeypatch.setattr(groups, "free_memory", lambda _: free)  # of which half
+        return [len(group) for group in divide(configs, workers=workers).groups]
+
+    assert sizes(440, own=10) == [4]  # 2 x 90 + 4 x 10
+    assert sizes(438, own=10) == [2, 2]
+    assert sizes(440, own=50) == [2, 2]  # 2 x 50 + 2 x 50: large adapters
+    assert sizes(398, own=10) == []
+    assert sizes(440, own=10, workers=2) == []  # each has half of that half
+    assert sizes(880, own=10, workers=2) == [2, 2]

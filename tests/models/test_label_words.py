@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from tiny import CLOSING, MASK, batch_of, likelihood, tiny, wrapped
 from tunesweep.models import language
 from tunesweep.models.label_words import LabelWords, Masked, Words, Written, _openings
-from tunesweep.models.language import LANGUAGES
+from tunesweep.models.language import LANGUAGES, Causal, right
 from tunesweep.silence import quiet_libraries
 from workplace import attached, learn
 
@@ -177,6 +178,20 @@ def test_prompts_that_begin_otherwise_are_not_taken_for_those_before(monkeypatch
     count.tokens.clear()
     score(network, [[4, 5], [4, 5]])  # of prompts that are the same, the last token is each one's own
     assert count.tokens[:2] == [1, 2]
+
+
+def test_a_model_whose_states_cannot_be_copied_reads_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "SAVED", 1)
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 48, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 2}
+    mixed = transformers.Lfm2Config(**sizes, layer_types=["conv", "full_attention"])  # type: ignore[arg-type]
+    model = transformers.Lfm2ForCausalLM(mixed).eval()
+    rows, mask = right([torch.tensor(prompt) for prompt in OPENED])
+    with torch.no_grad():
+        found, _ = Causal().begin(model, rows, mask)
+        alone = [model(input_ids=torch.tensor([prompt])).logits[0, -1] for prompt in OPENED]
+    torch.testing.assert_close(found, torch.stack(alone), atol=1e-5, rtol=1e-5)
 
 
 def test_an_opening_that_saves_less_than_a_pass_is_read_by_each() -> None:

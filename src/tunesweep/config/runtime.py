@@ -45,6 +45,7 @@ class Point:
     lr_by_hand: bool = False  # train.lr was given, not the method's own
     minutes: float | None = None  # that planning expects it to take
     memory_bytes: int | None = None  # that planning expects training to take above what is loaded
+    own_bytes: int | None = None  # of that, what no run of a group shares: gradients, moments, a copy
 
 
 @dataclass

@@ -93,10 +93,11 @@ class GlobalBatches:
 
 
 def by_length(lengths: Sequence[int], size: int, pass_cost: int | None = None) -> list[list[int]]:
-    """Return index lists for scoring: longest first, so that memory shows its peak at once.
+    """Return index lists for scoring, longest first.
 
-    Each holds `size` examples, the last one fewer; or at most so many, where it is known how many tokens
-    take as long as what a batch costs by itself (`pass_cost`), and padding would cost more.
+    Each holds `size` examples, the last one fewer, so that memory shows its peak at once; or at most so many,
+    where it is known how many tokens take as long as what a batch costs by itself (`pass_cost`), and padding
+    would cost more.
     """
     order = np.argsort(-np.asarray(lengths), kind="stable")
     if pass_cost is None:

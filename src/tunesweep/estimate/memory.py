@@ -58,6 +58,11 @@ class Memory:
         return self.optimizer + max(moments) + self.overhead
 
     @property
+    def own(self) -> int:
+        """Return what of the increase each run holds that is trained together with others."""
+        return self.optimizer + 2 * self.gradients + self.saving  # twice: see above
+
+    @property
     def peak(self) -> int:
         """Return the peak in all."""
         return self.process + self.weights + self.trained + self.increase

@@ -19,6 +19,7 @@ class Estimate:
     """What a point will take."""
 
     memory_bytes: int | None = None  # peak above what is loaded
+    own_bytes: int | None = None  # of that, what no run of a group shares
     peak_memory_bytes: int | None = None
     minutes: float | None = None
     disk_bytes: int | None = None
@@ -31,6 +32,7 @@ def estimate(config: RunConfig, known: Finished) -> Estimate:
     found = of_memory(config, batches)
     return Estimate(
         memory_bytes=found.increase if found else None,
+        own_bytes=found.own if found else None,
         peak_memory_bytes=found.peak if found else None,
         minutes=known.minutes(config),
         disk_bytes=disk.kept(config, shape_of(config.model), batches.classes, known.scored(config)),

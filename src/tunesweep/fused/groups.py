@@ -123,7 +123,14 @@ def _limit(configs: Sequence[RunConfig], workers: int) -> int:
     needed = max((config.runtime.point.memory_bytes or 0 for config in configs), default=0)
     if not (free and needed):
         return asked
-    there = int(share * free // needed)
-    if on_gpu(runtime.device):
-        return max(1, min(asked, there))
-    return asked if there >= HEAVIEST else 1  # a pass holds no more, however many runs there are
+    own = needed
+    if not on_gpu(runtime.device):
+        own = max(1, min(needed, max(config.runtime.point.own_bytes or 0 for config in configs)))
+    return max(1, min(asked, _that_fit(int(share * free), needed, own)))
+
+
+def _that_fit(room: int, needed: int, own: int) -> int:
+    """Return how many runs fit: each has bytes of its own, and a pass holds no more than two of the rest."""
+    if own == needed or room < HEAVIEST * needed:
+        return room // needed
+    return (room - HEAVIEST * (needed - own)) // own

@@ -19,8 +19,8 @@ SHARED_RUNTIME = (
     *("checkpoint_minutes", "packing", "early_exit"),
 )
 NEVER = "runtime.fuse=never"  # the default
-# On a CPU no pass holds more than so many of a run's widest batches: what a group needs in memory is hardly
-# more than what two of its runs do, however many there are.
+# On a CPU no pass holds more than so many of a run's widest batches: beside what each run has of its own, a
+# group needs what two of its runs do, however many there are.
 HEAVIEST = 2
 TOKEN_READOUTS = ("head", "linear")  # read all rows of a batch at one width
 

@@ -124,7 +124,12 @@ class Causal(Language):
         if not (torch.is_grad_enabled() or self.whole_rows):
             opening = self._opening(ids, mask) if keep else []
             if self.prefix or opening:
-                return self._read_on(body, ids, mask, places, opening)
+                before = self._before(body, opening, ids.device)
+                if _forks(before.cache):
+                    done = len(opening)
+                    left = places._replace(columns=places.columns - done)
+                    return self._read_on(body, before, ids[:, done:], mask[:, done:], left)
+                self.whole_rows = True
         whole, real = self._after_prefix(ids, mask)
         with picked(body, places, ids.shape[1]):
             output = body(input_ids=whole, attention_mask=real, use_cache=keep)
@@ -137,19 +142,24 @@ class Causal(Language):
         shared = common_opening(ids, mask)
         if known and shared[: len(known)] == known:
             return known
-        return shared if len(shared) * (len(ids) - 1) >= SAVED else []
+        again = len(self.prefix) if self._begun else 0  # it is read with the opening
+        return shared if len(shared) * (len(ids) - 1) >= SAVED + again else []
+
+    def _before(self, body: nn.Module, opening: list[int], device: torch.device) -> Reading:
+        """Return the prefix and an opening as they have been read, now or before."""
+        if self._begun and self._begun[0] == opening:
+            return self._begun[1]
+        found = self._read_opening(body, [*self.prefix, *opening], device)
+        if not body.training:  # weights may change at any time in training
+            self._begun = opening, found
+        return found
 
     def _read_on(
-        self, body: nn.Module, ids: Tensor, mask: Tensor, places: Places, opening: list[int]
+        self, body: nn.Module, before: Reading, ids: Tensor, mask: Tensor, places: Places
     ) -> tuple[Tensor, Reading]:
-        """Return the same, after a prefix and an opening that have been read before."""
-        begun = self._begun if self._begun and self._begun[0] == opening else None
-        before = begun[1] if begun else self._read_opening(body, [*self.prefix, *opening], ids.device)
-        if not body.training:  # weights may change at any time in training
-            self._begun = opening, before
-        ids, mask = ids[:, len(opening) :], mask[:, len(opening) :]
+        """Return the logits at some places of rows, of which the first tokens have been read before."""
         whole = torch.cat((before.mask.expand(len(ids), -1), mask), 1)
-        with picked(body, Places(places.rows, places.columns - len(opening)), ids.shape[1]):
+        with picked(body, places, ids.shape[1]):
             output = unwrapped(body)(
                 input_ids=ids,
                 attention_mask=whole,
@@ -272,6 +282,11 @@ def forked(cache: Any, times: int) -> Any:
     if times > 1:
         fork.batch_repeat_interleave(times)
     return fork
+
+
+def _forks(cache: Any) -> bool:
+    """Whether all layers can be copied for several continuations: a state of linear attention cannot."""
+    return all(hasattr(layer, "batch_repeat_interleave") for layer in cache.layers)
 
 
 def _mask_of(cache: Any, mask: Tensor) -> Tensor:

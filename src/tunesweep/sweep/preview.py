@@ -36,6 +36,7 @@ def expect(plan: Plan) -> dict[str, Estimate]:
     for point in plan.todo:
         point.config.runtime.point.minutes = found[point.run_id].minutes
         point.config.runtime.point.memory_bytes = found[point.run_id].memory_bytes
+        point.config.runtime.point.own_bytes = found[point.run_id].own_bytes
     return found
 
 
