@@ -165,13 +165,18 @@ def label_words(found: Found) -> list[tuple[str, str]]:
     """Return label-word scoring against generation, by number of solved examples."""
     return [
         (
-            f"{'an instruction, ' if row.get('instruction') else ''}{row['solved_examples']} solved examples "
-            f"({row['prefix_tokens']} tokens)",
+            _what_all_begin_with(row),
             f"{seconds(row['seconds_ours'])} an example; batched generation takes {row['ratio_batched']:.2f} "
             f"times as long, one by one {row['ratio_one_by_one']:.2f}",
         )
         for row in found["rows"]
     ]
+
+
+def _what_all_begin_with(row: Found) -> str:
+    if row.get("instruction"):
+        return "an instruction, no solved examples"
+    return f"{row['solved_examples']} solved examples ({row['prefix_tokens']} tokens)"
 
 
 def start(found: Found) -> list[tuple[str, str]]:
