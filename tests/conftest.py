@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,8 @@ from typing import Any
 os.environ.update(HF_HUB_OFFLINE="1", WANDB_MODE="offline", WANDB_SILENT="true", OMP_NUM_THREADS="1")
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
 
-from hydra_plugins.tunesweep._templates import TemplateLoader
+from composing import composed
 from tunesweep import door
 from tunesweep.config import RunConfig
 
@@ -40,32 +34,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-@functools.cache
-def _loader(_: type | None) -> tuple[TemplateLoader, DictConfig]:
-    """Return what composes points, and the configuration of a command without words.
-
-    Hydra loads its plugins again for a command in this process, and templates hold classes of theirs: one
-    that all plugins bring tells the loaders apart.
-    """
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        loader = TemplateLoader(GlobalHydra.instance().config_loader())
-    return loader, loader.load_configuration("config", overrides=[], run_mode=RunMode.MULTIRUN)
-
-
-def _plugin() -> type | None:
-    return getattr(sys.modules.get("hydra_plugins.tunesweep.local"), "LocalLauncherConf", None)
-
-
-def composed(*words: str) -> DictConfig:
-    """Compose a point as a sweep does: files that were chosen before are not read again."""
-    loader, master = _loader(_plugin())
-    cfg = loader.load_sweep_config(master, words)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-import conftest
+from composing import composed as composed_words
 from tunesweep import door
 from tunesweep.capabilities import Cell
 from tunesweep.config import RunConfig
@@ -77,7 +77,7 @@ def composed(method: str, family: str, *words: str) -> RunConfig:
 
 def composed_for(method: str, model: str, *words: str) -> RunConfig:
     """Return a point as the command line would."""
-    cfg = conftest.composed(f"method={method}", f"model={model}", *words)
+    cfg = composed_words(f"method={method}", f"model={model}", *words)
     cfg.runtime.point.uses_lora = door.takes_rank(cfg)
     return door.to_run_config(cfg)
 
