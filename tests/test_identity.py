@@ -65,8 +65,8 @@ COUNTS_NOT = listed(
     runtime.wandb.mode runtime.wandb.project runtime.wandb.entity
     runtime.point.run_id runtime.point.sweep_id runtime.point.model_fingerprint
     runtime.point.data_fingerprint runtime.point.name runtime.point.index runtime.point.total
-    runtime.point.command runtime.point.folder runtime.point.minutes runtime.point.memory_bytes runtime.point.own_bytes
-    runtime.point.uses_lora runtime.point.executor runtime.point.lr_by_hand
+    runtime.point.command runtime.point.folder runtime.point.minutes runtime.point.memory_bytes
+    runtime.point.own_bytes runtime.point.uses_lora runtime.point.executor runtime.point.lr_by_hand
     seed
     """
 )
